@@ -1,0 +1,31 @@
+"""Command line: ``python -m lrbs formulas [--json]`` lists the equations of the book."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from lrbs import formulas
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; `arguments` default to those of the process."""
+    parser = argparse.ArgumentParser(prog="python -m lrbs", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("formulas", help="list every equation: id, function, chapter, check")
+    listing.add_argument("--json", action="store_true", help="as a JSON list of objects")
+    options = parser.parse_args(arguments)
+
+    entries = [entry.as_dict() for entry in formulas.values()]
+    if options.json:
+        print(json.dumps(entries, indent=2, ensure_ascii=False))
+        return
+    columns = ("id", "function", "chapter", "check")
+    widths = [max(len(entry[column]) for entry in entries) for column in columns]
+    for entry in entries:
+        print("  ".join(entry[column].ljust(width) for column, width in zip(columns, widths, strict=True)))
+
+
+if __name__ == "__main__":
+    main()

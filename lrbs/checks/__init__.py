@@ -1,0 +1,57 @@
+"""The checks: for every equation a run that can contradict it.
+
+One module for each chapter; a check is a function without arguments that returns
+:class:`~lrbs.checks.evidence.Evidence` and is named by the ``check`` of a formula::
+
+    lrbs.checks.run("11260.3")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+from lrbs.checks.evidence import Comparison, Evidence
+from lrbs.registry import formulas
+
+__all__ = ["Comparison", "Evidence", "find", "run"]
+
+
+def run(id: str) -> Evidence:
+    """Run the check of an equation.
+
+    Parameters
+    ----------
+    id : str
+        Such as ``"11260.3"``.
+
+    Returns
+    -------
+    Evidence
+        A table when printed or shown; ``.passed`` is the verdict.
+
+    Raises
+    ------
+    ValueError
+        If no equation has this id.
+    """
+    if id not in formulas:
+        raise ValueError(f"id must be that of a registered equation, one of lrbs.formulas; got {id!r}")
+    return find(formulas[id].check)()
+
+
+def find(name: str) -> Callable[[], Evidence]:
+    """The check function of a name; LookupError if no module of checks has it."""
+    for module in _modules():
+        check = vars(module).get(name)
+        if callable(check) and check.__module__ == module.__name__:
+            return check
+    raise LookupError(f"no check is named {name!r}")
+
+
+def _modules() -> Iterator[ModuleType]:
+    for info in iter_modules(__path__):
+        if info.name != "evidence":
+            yield import_module(f"{__name__}.{info.name}")

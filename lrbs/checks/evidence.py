@@ -1,0 +1,188 @@
+"""What a check returns: numbers side by side, and a verdict that can be negative."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Kind = Literal["identity", "limit", "monte carlo", "quadrature", "published number", "approximation"]
+
+# Two numbers that should be equal and carry no random error may differ by rounding alone.
+ROUNDING = 1e-9
+# A right formula is more than this many standard errors off once in 16,000 comparisons.
+STANDARD_ERRORS = 4.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One number of the book against the same number found in another way.
+
+    Attributes
+    ----------
+    quantity : str
+        What is compared, in words or short symbols.
+    formula : float
+        What the equation, or the book, says.
+    reference : float
+        What simulation, linear algebra, quadrature or the literature says.
+    standard_error : float, optional
+        Of the reference, when it is random; the verdict then counts standard errors.
+    tolerance : float, optional
+        Largest accepted difference: in standard errors when there is one (4 unless told), else relative
+        to the larger of the two numbers (1e-9 unless told).
+    absolute : bool
+        Take a tolerance without standard error as absolute.
+    """
+
+    quantity: str
+    formula: float
+    reference: float
+    standard_error: float | None = None
+    tolerance: float | None = None
+    absolute: bool = False
+
+    @property
+    def difference(self) -> float:
+        """Formula minus reference."""
+        return float(self.formula - self.reference)
+
+    @property
+    def relative(self) -> float:
+        """Size of the difference relative to the reference (absolute where the reference is 0)."""
+        return abs(self.difference) / (abs(self.reference) or 1.0)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is within the tolerance; nan never is."""
+        if self.standard_error is not None:
+            limit = (self.tolerance or STANDARD_ERRORS) * self.standard_error
+        else:
+            limit = ROUNDING if self.tolerance is None else self.tolerance
+            if not self.absolute:
+                limit *= max(abs(self.formula), abs(self.reference))
+        return bool(abs(self.difference) <= limit)
+
+    @property
+    def verdict(self) -> str:
+        """Difference in the unit that decides, and whether it passes."""
+        if self.standard_error is not None:
+            size = (
+                abs(self.difference) / self.standard_error
+                if self.standard_error
+                else np.inf * abs(self.difference)
+            )
+            text = f"{size:.1f} s.e."
+        elif self.absolute:
+            text = _small(abs(self.difference))
+        else:
+            text = _small(self.relative, relative=True)
+        return f"{text} {'ok' if self.passed else 'FAILS'}"
+
+
+def against_sample(quantity: str, formula: float, sample: ArrayLike) -> Comparison:
+    """A formula for a mean, against independent draws of it."""
+    draws = np.asarray(sample, dtype=np.float64)
+    error = draws.std(ddof=1) / np.sqrt(draws.size)
+    return Comparison(quantity, float(formula), float(draws.mean()), float(error))
+
+
+def stated(quantity: str, figure: float, measured: float | np.floating[Any], tolerance: float) -> Comparison:
+    """A figure that the book states, against what this run measures; `tolerance` is relative."""
+    return Comparison(quantity, figure, float(measured), tolerance=tolerance)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Outcome of a check.
+
+    Attributes
+    ----------
+    kind : str
+        "identity", "limit", "monte carlo", "quadrature", "published number" or "approximation".
+    comparisons : sequence of Comparison
+    error : float, optional
+        Measured error of the formula; the largest relative difference of the comparisons unless told
+        (for Monte Carlo that is noise, and counts in standard errors instead). For an approximation: its
+        largest error over the range looked at, which a comparison holds to the figure that the book
+        prints.
+    where : str
+        Where that error occurs, or the range looked at.
+    """
+
+    kind: Kind
+    comparisons: tuple[Comparison, ...]
+    error: float = field(default=float("nan"))
+    where: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.comparisons:
+            raise ValueError("comparisons must not be empty: a check without one cannot fail")
+        if self.kind == "monte carlo" and not any(c.standard_error for c in self.comparisons):
+            raise ValueError("comparisons must hold a standard error for a check of kind 'monte carlo'")
+        if np.isnan(self.error):
+            object.__setattr__(self, "error", max(c.relative for c in self.comparisons))
+
+    @property
+    def passed(self) -> bool:
+        """Whether every comparison passes."""
+        return all(comparison.passed for comparison in self.comparisons)
+
+    def _table(self) -> list[tuple[str, str, str, str]]:
+        return [
+            (c.quantity, f"{c.formula:.4g}", _with_error(c.reference, c.standard_error), c.verdict)
+            for c in self.comparisons
+        ]
+
+    def __str__(self) -> str:
+        rows = [("", "formula", "reference", "difference"), *self._table()]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = [
+            "  ".join(
+                [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+            )
+            for row in rows
+        ]
+        return "\n".join(line.rstrip() for line in [*lines, self._summary()])
+
+    __repr__ = __str__
+
+    @property
+    def measured(self) -> str:
+        """The measured error in words: in standard errors and resolution for Monte Carlo, else relative."""
+        if self.kind == "monte carlo":
+            random = [c for c in self.comparisons if c.standard_error]
+            deviation = max(abs(c.difference) / (c.standard_error or 1) for c in random)
+            resolution = max((c.standard_error or 0) / (abs(c.reference) or 1) for c in random)
+            return f"within {deviation:.1f} standard errors of at most {_small(resolution, relative=True)}"
+        return f"largest error {_small(self.error, relative=True)}" + (
+            f" ({self.where})" if self.where else ""
+        )
+
+    def _summary(self) -> str:
+        return f"{self.kind}: {self.measured}; {'passed' if self.passed else 'FAILED'}"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("", "formula", "reference", "difference"))
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self._table()
+        )
+        return (
+            f'<table class="lrbs-check"><thead><tr>{head}</tr></thead><tbody>{body}</tbody>'
+            f"<caption>{html.escape(self._summary())}</caption></table>"
+        )
+
+
+def _with_error(value: float, standard_error: float | None) -> str:
+    return f"{value:.4g}" if standard_error is None else f"{value:.4g} ± {standard_error:.1g}"
+
+
+def _small(value: float, relative: bool = False) -> str:
+    """A difference, with rounding errors shown as such: their digits change from machine to machine."""
+    if value < ROUNDING:
+        return "rounding"
+    return f"{100 * value:.2g} %" if relative else f"{value:.2g}"

@@ -1,0 +1,82 @@
+"""Closed curves in the batch size: the shapes that learning rates and loss decreases follow."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lrbs.registry import formula
+from lrbs.validation import Array, positive, real_array
+
+__all__ = ["linear", "saturation"]
+
+
+@formula(
+    "11260.4",
+    repeats="10542.10",
+    tex=r"\eta^*\approx\frac{\eta_{\max}}{1+B_{\text{noise}}/B}",
+    chapter="status-quo",
+)
+@formula(
+    "10542.10",
+    title="SGD's optimal learning rate",
+    tex=r"\eta^*\approx\frac{g^\top g}{g^\top Hg+\operatorname{tr}(\Sigma H)/B}"
+    r"=\frac{\eta_{\max}}{1+B_{\text{noise}}/B}",
+    chapter="status-quo",
+    check="sgd_law_against_minimised_loss",
+)
+@formula("11260.8", repeats="10542.13", chapter="status-quo")
+@formula(
+    "10542.13",
+    title="SGD's loss decrease at the optimal learning rate",
+    tex=r"\overline{\Delta\mathcal L}\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{noise}}/B},\qquad "
+    r"\Delta\mathcal L_{\max}=\frac{(g^\top g)^2}{2\,g^\top Hg}",
+    chapter="status-quo",
+    check="sgd_loss_decrease",
+)
+def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> Array:
+    """limit / (1 + noise_scale / B): rises in proportion to B, then levels off.
+
+    The law of SGD's optimal learning rate and, with the same noise scale, of its loss decrease.
+
+    Parameters
+    ----------
+    batch_size : array_like
+        B > 0, in samples.
+    limit : array_like
+        Value at infinite batch size.
+    noise_scale : array_like
+        B_noise > 0, in samples: where half of the limit is reached.
+
+    Returns
+    -------
+    ndarray
+        In units of `limit`. Exact for SGD on a quadratic loss. Source: 10542.10, 10542.13, 11260.4, 11260.8.
+
+    Examples
+    --------
+    >>> float(saturation(100, limit=0.5, noise_scale=100))
+    0.25
+    """
+    return np.asarray(
+        real_array(limit, "limit")
+        / (1 + positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size"))
+    )
+
+
+@formula(
+    "11260.6",
+    title="Linear scaling, the small-batch limit",
+    tex=r"B\ll B_{\text{noise}}:\qquad \eta^*\approx\eta_{\max}\,\frac{B}{B_{\text{noise}}}",
+    chapter="status-quo",
+    check="small_batch_slope",
+)
+def linear(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> Array:
+    """limit * B / noise_scale: the small-batch limit of :func:`saturation`.
+
+    Too high by the factor 1 + B/B_noise.
+
+    Parameters, units as for :func:`saturation`. Source: 11260.6.
+    """
+    ratio = positive(batch_size, "batch_size") / positive(noise_scale, "noise_scale")
+    return np.asarray(real_array(limit, "limit") * ratio)

@@ -1,0 +1,211 @@
+"""One point of training, as the theory sees it: gradient, noise and curvature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import LinearOperator
+
+from lrbs.operators import Diagonal, DiagonalPlusLowRank, Operator, as_operator, trace_product
+from lrbs.registry import formula
+from lrbs.validation import Array, positive, real_array, vector
+
+__all__ = ["LocalModel"]
+
+Symmetric: TypeAlias = ArrayLike | LinearOperator | Callable[[Array], ArrayLike]
+
+
+@dataclass(frozen=True, init=False)
+class LocalModel:
+    """Gradient, per-sample noise covariance and Hessian of the expected loss at one point of training.
+
+    Parameters
+    ----------
+    gradient : array_like, shape (N,)
+        Gradient g of the expected loss, in units of loss per unit of parameter.
+    covariance : array_like or operator
+        Covariance Sigma of the gradient of *one sample*. A 1-D array means a diagonal (independent
+        coordinates), a 2-D array a dense matrix; any :class:`lrbs.operators.Operator` keeps its structure.
+    hessian : array_like, operator or callable
+        Hessian H of the expected loss: 1-D means diagonal, 2-D dense, a LinearOperator or a function
+        of a vector means Hessian-vector products.
+
+    Raises
+    ------
+    ValueError
+        Wrong shapes, nan or inf, a negative variance, an asymmetric matrix.
+
+    Examples
+    --------
+    >>> model = LocalModel(gradient=[1.0, 1.0], covariance=[4.0, 4.0], hessian=[1.0, 3.0])
+    >>> model.simple_noise_scale, model.noise_scale, model.max_lr
+    (4.0, 4.0, 0.5)
+    """
+
+    gradient: Array
+    covariance: Operator
+    hessian: Operator
+
+    def __init__(self, gradient: ArrayLike, covariance: Symmetric, hessian: Symmetric) -> None:
+        g = vector(gradient, "gradient")
+        if callable(covariance) and not isinstance(covariance, LinearOperator):
+            raise ValueError(
+                "covariance must be an array or an operator with a diagonal; got a function "
+                "(use LocalModel.from_samples to keep it low-rank, or lrbs.operators.Probed)"
+            )
+        sigma = as_operator(covariance, "covariance", g.size)
+        # A matrix-free covariance has no diagonal to look at; the others must not hold a negative variance.
+        if type(sigma).diagonal is not Operator.diagonal:
+            smallest = float(sigma.diagonal().min())
+            if smallest < 0:
+                raise ValueError(
+                    f"covariance must have variances >= 0 on its diagonal; the smallest is {smallest:.6g}"
+                )
+        object.__setattr__(self, "gradient", g)
+        object.__setattr__(self, "covariance", sigma)
+        object.__setattr__(self, "hessian", as_operator(hessian, "hessian", g.size))
+
+    @classmethod
+    def from_samples(cls, per_sample_gradients: ArrayLike, hessian: Symmetric) -> LocalModel:
+        """Model whose gradient and covariance are those of a set of per-sample gradients.
+
+        The covariance is the unbiased estimate with 1/(n-1), kept as n factors; no N x N matrix is
+        formed.
+
+        Parameters
+        ----------
+        per_sample_gradients : array_like, shape (n, N)
+            n >= 2 gradients of single samples (of the *mean* loss per sample, not a sum over a batch).
+        hessian : array_like, operator or callable
+            As for the class.
+        """
+        samples = real_array(per_sample_gradients, "per_sample_gradients", ndim=2)
+        n = samples.shape[0]
+        if n < 2:
+            raise ValueError(
+                f"per_sample_gradients must hold at least 2 samples (rows); got shape {samples.shape}"
+            )
+        mean = samples.mean(axis=0)
+        return cls(mean, DiagonalPlusLowRank(None, (samples - mean).T, np.full(n, 1 / (n - 1))), hessian)
+
+    @property
+    def size(self) -> int:
+        """Number of parameters, N."""
+        return self.gradient.size
+
+    @formula(
+        "10542.1",
+        title="Mean and covariance of a batch gradient",
+        tex=r"\tilde g_B=\frac1B\sum_{i=1}^B\tilde g^{(i)},\qquad \mathbb E[\tilde g_B]=g,\qquad "
+        r"\operatorname{Cov}[\tilde g_B]=\frac{\Sigma}{B}",
+        chapter="status-quo",
+        check="batch_gradient_moments",
+    )
+    def noise(self, batch_size: float) -> Operator:
+        """Covariance Sigma/B of the gradient of a batch of `batch_size` samples drawn with replacement.
+
+        Source: 10542.1.
+        """
+        return self.covariance.scaled(1 / float(positive(batch_size, "batch_size")))
+
+    @cached_property
+    def squared_gradient(self) -> float:
+        """g^T g; refused when zero, for every ratio of the theory divides by it."""
+        value = float(self.gradient @ self.gradient)
+        if value == 0:
+            raise ValueError(
+                "gradient is zero: at a stationary point no learning rate lowers the expected loss"
+            )
+        return value
+
+    @cached_property
+    def gradient_curvature(self) -> float:
+        """g^T H g, the curvature along the gradient."""
+        value = float(self.gradient @ (self.hessian @ self.gradient))
+        if self.squared_gradient and value <= 0:
+            raise ValueError(
+                f"hessian must curve upwards along the gradient; g^T H g = {value:.6g}. The quadratic has no "
+                "minimum there: use a Gauss-Newton or damped Hessian (H + lambda I), or another point"
+            )
+        return value
+
+    @cached_property
+    def _simple_noise_scale(self) -> float:
+        return self.covariance.trace() / self.squared_gradient
+
+    @cached_property
+    def _noise_scale(self) -> float:
+        return trace_product(self.covariance, self.hessian) / self.gradient_curvature
+
+    @property
+    @formula("11260.5", repeats="10542.11", chapter="status-quo")
+    @formula(
+        "10542.11",
+        title="Largest learning rate and noise scale of SGD",
+        tex=r"\eta_{\max}=\frac{g^\top g}{g^\top Hg},\qquad "
+        r"B_{\text{noise}}=\frac{\operatorname{tr}(\Sigma H)}{g^\top Hg}",
+        chapter="status-quo",
+        check="sgd_noise_scale",
+    )
+    def noise_scale(self) -> float:
+        """B_noise = tr(Sigma H) / g^T H g, in samples.
+
+        The batch size at which SGD's optimal learning rate is half its limit. Source: 10542.11, 11260.5.
+        """
+        return self._noise_scale
+
+    @property
+    @formula(
+        "11260.7",
+        title="The noise scale without the Hessian",
+        tex=r"B_{\text{simple}}=\frac{\operatorname{tr}(\Sigma)}{g^\top g}",
+        chapter="status-quo",
+        check="simple_noise_scale_from_samples",
+    )
+    @formula(
+        "10542.12",
+        title="B_noise with the Hessians cancelled",
+        tex=r"B_{\text{noise}}\approx\frac{\operatorname{tr}(\Sigma)}{g^\top g}=B_{\text{simple}}",
+        chapter="status-quo",
+        check="simple_against_full_noise_scale",
+    )
+    def simple_noise_scale(self) -> float:
+        """B_simple = tr(Sigma) / g^T g, in samples; equals B_noise when H is a multiple of the identity.
+
+        Source: 10542.12, 11260.7.
+        """
+        return self._simple_noise_scale
+
+    @property
+    def max_lr(self) -> float:
+        """eta_max = g^T g / g^T H g: SGD's optimal learning rate without noise. Source: 10542.11, 11260.5."""
+        return self.squared_gradient / self.gradient_curvature
+
+    @property
+    def max_loss_decrease(self) -> float:
+        """Delta L_max = (g^T g)^2 / (2 g^T H g): what SGD gains in one step without noise.
+
+        Source: 10542.13, 11260.8.
+        """
+        return self.squared_gradient**2 / (2 * self.gradient_curvature)
+
+    def __repr__(self) -> str:
+        return (
+            f"LocalModel(size={self.size}, covariance={type(self.covariance).__name__}, "
+            f"hessian={type(self.hessian).__name__})"
+        )
+
+    def __eq__(self, other: Any) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__
+
+
+def is_independent(noise: Operator) -> bool:
+    """Whether the noise is of independent coordinates: a diagonal covariance."""
+    return isinstance(noise, Diagonal)

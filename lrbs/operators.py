@@ -1,0 +1,351 @@
+"""Symmetric operators that keep their structure.
+
+The theory needs four things of a covariance or a Hessian: products with vectors, the diagonal, the
+congruence D A D by a diagonal D, and the trace of a product of two of them. SciPy's ``LinearOperator``
+gives the first; the classes here add the others without ever forming an N x N matrix that is not
+there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import LinearOperator
+
+from lrbs.validation import Array, count, real_array, symmetric_matrix, vector
+
+__all__ = [
+    "BlockDiagonal",
+    "Dense",
+    "Diagonal",
+    "DiagonalPlusLowRank",
+    "MatrixFree",
+    "Operator",
+    "Probed",
+    "as_operator",
+    "trace_product",
+]
+
+
+class Operator(LinearOperator):
+    """A real symmetric N x N operator with a diagonal and a congruence."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(np.dtype(np.float64), (size, size))
+
+    @property
+    def size(self) -> int:
+        """Number of rows, N."""
+        return int(self.shape[0])
+
+    def diagonal(self) -> Array:
+        """The diagonal, shape (N,)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no diagonal: give the matrix as an array, or let "
+            "lrbs.operators.Probed estimate the diagonal from random probes"
+        )
+
+    def trace(self) -> float:
+        """Sum of the diagonal."""
+        return float(self.diagonal().sum())
+
+    def scaled(self, factor: float) -> Operator:
+        """The operator times a number."""
+        raise NotImplementedError
+
+    def congruence(self, scale: Array) -> Operator:
+        """D A D for D = diag(scale)."""
+        raise NotImplementedError
+
+    def dense(self) -> Array:
+        """The matrix, shape (N, N). For small N."""
+        return np.asarray(self @ np.eye(self.size))
+
+    def _adjoint(self) -> Operator:
+        return self
+
+
+class Diagonal(Operator):
+    """diag(values)."""
+
+    def __init__(self, values: ArrayLike, name: str = "values") -> None:
+        self.values = vector(values, name)
+        super().__init__(self.values.size)
+
+    def _matvec(self, x: Array) -> Array:
+        return self.values * x.reshape(-1)
+
+    def _matmat(self, X: Array) -> Array:
+        return self.values[:, None] * X
+
+    def diagonal(self) -> Array:
+        return self.values
+
+    def scaled(self, factor: float) -> Diagonal:
+        return Diagonal(self.values * factor)
+
+    def congruence(self, scale: Array) -> Diagonal:
+        return Diagonal(scale * self.values * scale)
+
+    def dense(self) -> Array:
+        return np.diag(self.values)
+
+
+class Dense(Operator):
+    """A symmetric matrix, held whole."""
+
+    def __init__(self, matrix: ArrayLike, name: str = "matrix") -> None:
+        self.matrix = symmetric_matrix(matrix, name)
+        super().__init__(self.matrix.shape[0])
+
+    def _matmat(self, X: Array) -> Array:
+        return self.matrix @ X
+
+    def _matvec(self, x: Array) -> Array:
+        return self.matrix @ x.reshape(-1)
+
+    def diagonal(self) -> Array:
+        return np.diagonal(self.matrix)
+
+    def scaled(self, factor: float) -> Dense:
+        return Dense(self.matrix * factor)
+
+    def congruence(self, scale: Array) -> Dense:
+        return Dense(scale[:, None] * self.matrix * scale)
+
+    def dense(self) -> Array:
+        return self.matrix
+
+
+class DiagonalPlusLowRank(Operator):
+    """diag(diagonal) + factors diag(weights) factors^T.
+
+    The form of a covariance known from n per-sample gradients: no diagonal part, the centred gradients
+    as factors, weights 1/(n-1). It closes under scaling and congruence, and its memory is that of the
+    factors.
+
+    Parameters
+    ----------
+    diagonal : array_like, shape (N,), or None
+        Diagonal part; None for none, in which case no diagonal of another operator is ever asked for.
+    factors : array_like, shape (N, r)
+    weights : array_like, shape (r,)
+    """
+
+    def __init__(self, diagonal: ArrayLike | None, factors: ArrayLike, weights: ArrayLike) -> None:
+        self.factors = real_array(factors, "factors", ndim=2)
+        self.weights = vector(weights, "weights", self.factors.shape[1])
+        self.diagonal_part = None if diagonal is None else vector(diagonal, "diagonal", self.factors.shape[0])
+        super().__init__(self.factors.shape[0])
+
+    def _matmat(self, X: Array) -> Array:
+        product = self.factors @ (self.weights[:, None] * (self.factors.T @ X))
+        return product if self.diagonal_part is None else product + self.diagonal_part[:, None] * X
+
+    def diagonal(self) -> Array:
+        low_rank = np.einsum("ir,r,ir->i", self.factors, self.weights, self.factors)
+        return low_rank if self.diagonal_part is None else low_rank + self.diagonal_part
+
+    def scaled(self, factor: float) -> DiagonalPlusLowRank:
+        part = None if self.diagonal_part is None else self.diagonal_part * factor
+        return DiagonalPlusLowRank(part, self.factors, self.weights * factor)
+
+    def congruence(self, scale: Array) -> DiagonalPlusLowRank:
+        part = None if self.diagonal_part is None else scale * self.diagonal_part * scale
+        return DiagonalPlusLowRank(part, scale[:, None] * self.factors, self.weights)
+
+
+class BlockDiagonal(Operator):
+    """Square blocks of one size along the diagonal: the covariance of a matrix with independent rows.
+
+    Parameters
+    ----------
+    blocks : array_like, shape (n, m, m)
+        Symmetric blocks; the operator acts on vectors of n * m entries.
+    """
+
+    def __init__(self, blocks: ArrayLike) -> None:
+        self.blocks = real_array(blocks, "blocks", ndim=3)
+        rows, size, other = self.blocks.shape
+        if size != other:
+            raise ValueError(f"blocks must be square; got shape {self.blocks.shape}")
+        super().__init__(rows * size)
+
+    def _matmat(self, X: Array) -> Array:
+        rows, size, _ = self.blocks.shape
+        return (self.blocks @ X.reshape(rows, size, -1)).reshape(self.size, -1)
+
+    def diagonal(self) -> Array:
+        return np.einsum("ijj->ij", self.blocks).reshape(-1)
+
+    def scaled(self, factor: float) -> BlockDiagonal:
+        return BlockDiagonal(self.blocks * factor)
+
+    def congruence(self, scale: Array) -> BlockDiagonal:
+        rows, size, _ = self.blocks.shape
+        scale = scale.reshape(rows, size)
+        return BlockDiagonal(scale[:, :, None] * self.blocks * scale[:, None, :])
+
+
+class MatrixFree(Operator):
+    """An operator known by its product with a vector alone, such as a Hessian-vector product.
+
+    Parameters
+    ----------
+    product : callable
+        Takes a vector (N,), returns a vector (N,). Must be linear and symmetric; that is not checked.
+    size : int
+        N.
+    """
+
+    def __init__(self, product: Callable[[Array], ArrayLike], size: int) -> None:
+        if not callable(product):
+            raise ValueError(f"product must be a function of a vector; got {type(product).__name__}")
+        self.product = product
+        super().__init__(count(size, "size"))
+
+    def _matvec(self, x: Array) -> Array:
+        return vector(self.product(x.reshape(-1)), "result of the operator's product", self.size)
+
+    def scaled(self, factor: float) -> MatrixFree:
+        return MatrixFree(lambda x: factor * self._matvec(x), self.size)
+
+    def congruence(self, scale: Array) -> MatrixFree:
+        return MatrixFree(lambda x: scale * self._matvec(scale * x), self.size)
+
+
+class Probed(MatrixFree):
+    """A matrix-free operator whose diagonal is estimated from random probes (Hutchinson, Bekas).
+
+    An explicit opt-in: the diagonal, and every trace that needs it, carries a random error that
+    falls with the square root of the number of probes.
+
+    Parameters
+    ----------
+    product, size
+        As for :class:`MatrixFree`.
+    probes : int
+        Number of random sign vectors z; the diagonal is the mean of z * (A z).
+    rng : int or numpy.random.Generator
+        Seed or generator.
+    """
+
+    def __init__(
+        self,
+        product: Callable[[Array], ArrayLike],
+        size: int,
+        probes: int,
+        rng: int | np.random.Generator,
+    ) -> None:
+        super().__init__(product, size)
+        self.probes = count(probes, "probes")
+        self._rng = np.random.default_rng(rng)
+
+    @cached_property
+    def _estimated_diagonal(self) -> Array:
+        total = np.zeros(self.size)
+        for _ in range(self.probes):
+            signs = self._rng.choice((-1.0, 1.0), self.size)
+            total += signs * self._matvec(signs)
+        return total / self.probes
+
+    def diagonal(self) -> Array:
+        return self._estimated_diagonal
+
+
+def as_operator(value: Any, name: str, size: int) -> Operator:
+    """`value` as an :class:`Operator` on vectors of `size` entries.
+
+    Parameters
+    ----------
+    value : array_like, LinearOperator or callable
+        A 1-D array is a diagonal, a 2-D array a symmetric matrix; a function is a matrix-vector product.
+    name : str
+        Name of the argument, for errors.
+    size : int
+        N.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, an entry is not finite, or a matrix is not symmetric.
+    """
+    operator: Operator
+    if isinstance(value, Operator):
+        operator = value
+    elif isinstance(value, LinearOperator):
+        operator = MatrixFree(value.matvec, value.shape[0])
+    elif callable(value):
+        operator = MatrixFree(value, size)
+    else:
+        array = real_array(value, name, ndim=(1, 2))
+        operator = Diagonal(array, name) if array.ndim == 1 else Dense(array, name)
+    if operator.shape != (size, size):
+        raise ValueError(f"{name} must act on the gradient's {size} parameters; got shape {operator.shape}")
+    return operator
+
+
+def trace_product(first: Operator, second: Operator) -> float:
+    """tr(A B) of two symmetric operators, in the cheapest exact way that their structure allows.
+
+    Parameters
+    ----------
+    first, second : Operator
+        Of one shape.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    NotImplementedError
+        If both must be multiplied out and neither can: give one as an array or by its factors.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"both operators must have one shape; got {first.shape} and {second.shape}")
+    # The one with the simpler structure leads: it says what is needed of the other.
+    for kind in (Diagonal, DiagonalPlusLowRank, BlockDiagonal, Dense):
+        for leader, other in ((first, second), (second, first)):
+            if isinstance(leader, kind):
+                return _TRACE_BY_LEADER[kind](leader, other)
+    raise NotImplementedError(
+        f"tr(A B) of {type(first).__name__} and {type(second).__name__} needs one of them as an array, "
+        "a diagonal, or a low-rank form such as LocalModel.from_samples gives"
+    )
+
+
+def _lead_diagonal(leader: Diagonal, other: Operator) -> float:
+    return float(leader.values @ other.diagonal())
+
+
+def _lead_low_rank(leader: DiagonalPlusLowRank, other: Operator) -> float:
+    products = np.asarray(other @ leader.factors)
+    total = np.einsum("ir,ir->r", leader.factors, products) @ leader.weights
+    if leader.diagonal_part is not None:
+        total += leader.diagonal_part @ other.diagonal()
+    return float(total)
+
+
+def _lead_blocks(leader: BlockDiagonal, other: Operator) -> float:
+    rows, size, _ = leader.blocks.shape
+    matrix = other.dense().reshape(rows, size, rows, size)
+    return float(np.einsum("ijk,ijik->", leader.blocks, matrix))
+
+
+def _lead_dense(leader: Dense, other: Operator) -> float:
+    if isinstance(other, Dense):
+        return float(np.einsum("ij,ij->", leader.matrix, other.matrix))
+    return float(np.trace(np.asarray(other @ leader.matrix)))
+
+
+_TRACE_BY_LEADER: dict[type[Operator], Callable[[Any, Operator], float]] = {
+    Diagonal: _lead_diagonal,
+    DiagonalPlusLowRank: _lead_low_rank,
+    BlockDiagonal: _lead_blocks,
+    Dense: _lead_dense,
+}

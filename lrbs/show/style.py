@@ -1,0 +1,69 @@
+"""One look for every figure: Okabe and Ito's colours, which colour-blind eyes tell apart, on a light card.
+
+Lines differ by dash as well as by colour, so that no figure rests on colour alone. The background is
+solid because the same picture is shown on light pages, on dark pages and in an editor.
+"""
+
+from types import MappingProxyType
+
+# Okabe and Ito (2008). The first four stand out from white by 3:1 or more: use them for lines, and the
+# last two for what is large or has markers.
+COLOURS = MappingProxyType(
+    {
+        "blue": "#0072B2",
+        "vermilion": "#D55E00",
+        "green": "#009E73",
+        "purple": "#CC79A7",
+        "orange": "#E69F00",
+        "sky": "#56B4E9",
+        "ink": "#24292F",  # text and what was measured
+        "grey": "#6E7781",  # what stays in the background: axes, limits, guides
+    }
+)
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+PAPER = "#FFFFFF"
+
+
+def use_style() -> None:
+    """Draw all figures from here on in the book's style, whatever matplotlib was told before.
+
+    Figures fit a column of text: 6.4 by 3.8 inches, legible when a phone shows them at half their size.
+    """
+    import matplotlib
+    from cycler import cycler
+
+    ink, grey = COLOURS["ink"], COLOURS["grey"]
+    lines = [COLOURS[name] for name in ("blue", "vermilion", "green", "purple", "orange", "sky")]
+    matplotlib.rcdefaults()
+    matplotlib.rcParams.update(
+        {
+            "axes.edgecolor": grey,
+            "axes.facecolor": PAPER,
+            "axes.formatter.use_mathtext": True,
+            "axes.grid": True,
+            "axes.labelcolor": ink,
+            "axes.prop_cycle": cycler(color=lines) + cycler(linestyle=DASHES),
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlelocation": "left",
+            "axes.titlesize": "medium",
+            "errorbar.capsize": 3,
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 144,
+            "figure.facecolor": PAPER,
+            "figure.figsize": (6.4, 3.8),
+            "font.size": 11,
+            "grid.alpha": 0.25,
+            "grid.color": grey,
+            "grid.linewidth": 0.6,
+            "legend.frameon": False,
+            "lines.linewidth": 2,
+            "lines.markersize": 5,
+            "savefig.facecolor": PAPER,
+            "text.color": ink,
+            "xtick.color": grey,
+            "xtick.labelcolor": ink,
+            "ytick.color": grey,
+            "ytick.labelcolor": ink,
+        }
+    )

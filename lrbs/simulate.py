@@ -1,0 +1,252 @@
+"""The same two scalars by running the rule, on a path that shares nothing with the closed forms.
+
+Gradients are drawn (or measured), fed to the rule as it would be run, and alignment and curvature are
+averaged with their standard errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import LinearOperator
+
+from lrbs.model import LocalModel
+from lrbs.operators import Dense, Diagonal, DiagonalPlusLowRank, Operator, as_operator
+from lrbs.rules import UpdateRule
+from lrbs.step import Step
+from lrbs.validation import Array, count, positive, real_array, vector
+
+__all__ = ["MeasuredStep", "draw_gradients", "measured_step", "simulated_step"]
+
+# Numbers drawn at a time: 2**22 doubles are 32 MiB.
+CHUNK = 2**22
+
+Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Independent standard normal numbers."""
+    return rng.standard_normal(shape)
+
+
+@dataclass(frozen=True)
+class MeasuredStep(Step):
+    """A :class:`lrbs.Step` from a sample, with standard errors.
+
+    Attributes
+    ----------
+    alignment_se, curvature_se : ndarray
+        Standard errors of the two means.
+    covariance : ndarray
+        Covariance of the two means: both come from the same updates.
+    """
+
+    alignment_se: Array
+    curvature_se: Array
+    covariance: Array
+
+    @property
+    def optimal_lr_se(self) -> Array:
+        """Standard error of the optimal learning rate (delta method)."""
+        return self.optimal_lr * self._relative(1, -1)
+
+    @property
+    def loss_decrease_se(self) -> Array:
+        """Standard error of the loss decrease (delta method)."""
+        return self.loss_decrease * self._relative(2, -1)
+
+    def _relative(self, p: int, q: int) -> Array:
+        """Relative standard error of alignment^p curvature^q."""
+        a, c = self.alignment, self.curvature
+        variance = (
+            p**2 * (self.alignment_se / a) ** 2
+            + q**2 * (self.curvature_se / c) ** 2
+            + 2 * p * q * self.covariance / (a * c)
+        )
+        return np.asarray(np.sqrt(np.maximum(variance, 0)))  # rounding alone can leave it below zero
+
+
+def simulated_step(
+    model: LocalModel,
+    rule: UpdateRule,
+    batch_size: ArrayLike,
+    *,
+    samples: int = 10_000,
+    rng: int | np.random.Generator,
+    draw: Draw = normal,
+    steps: int | None = None,
+) -> MeasuredStep:
+    """Alignment and curvature of one step by Monte Carlo.
+
+    Parameters
+    ----------
+    model : LocalModel
+        Its covariance must be diagonal, dense or low-rank: something that can be drawn from.
+    rule : UpdateRule
+    batch_size : array_like
+        Positive; any shape.
+    samples : int
+        Independent updates for each batch size, at least 2.
+    rng : int or numpy.random.Generator
+        Seed or generator. Each batch size draws its own numbers.
+    draw : callable
+        ``(rng, shape)`` to independent numbers of mean 0 and variance 1; normal unless told. With a
+        structured covariance the noise is a linear mix of them.
+    steps : int, optional
+        Length of the history before the update; the rule's `horizon` unless told.
+
+    Returns
+    -------
+    MeasuredStep
+        Shaped like `batch_size`.
+    """
+    sizes = positive(batch_size, "batch_size")
+    count(samples, "samples", least=2)
+    history = rule.horizon if steps is None else count(steps, "steps")
+    generator = np.random.default_rng(rng)
+    mix, mixed = _root(model.covariance)
+    rows = max(1, CHUNK // (history * max(mixed, model.size)))
+
+    def updates(size: float) -> Iterator[Array]:
+        for start in range(0, samples, rows):
+            shape = (min(rows, samples - start), history, mixed)
+            yield rule(model.gradient + mix(draw(generator, shape)) / np.sqrt(size))
+
+    results = [_summary(updates(float(size)), model) for size in sizes.reshape(-1)]
+    return _measured(results, sizes.shape)
+
+
+def draw_gradients(
+    model: LocalModel,
+    batch_size: float,
+    shape: tuple[int, ...],
+    rng: int | np.random.Generator,
+    draw: Draw = normal,
+) -> Array:
+    """Batch gradients with the model's mean and covariance Sigma/B.
+
+    Parameters
+    ----------
+    model : LocalModel
+    batch_size : float
+    shape : tuple of int
+        Leading shape; the result is ``(*shape, N)``.
+    rng, draw
+        As for :func:`simulated_step`.
+    """
+    size = float(positive(batch_size, "batch_size"))
+    mix, mixed = _root(model.covariance)
+    numbers = draw(np.random.default_rng(rng), (*shape, mixed))
+    return np.asarray(model.gradient + mix(numbers) / np.sqrt(size))
+
+
+def measured_step(
+    gradients: ArrayLike,
+    rule: UpdateRule,
+    hessian: ArrayLike | LinearOperator | Callable[[Array], ArrayLike],
+    gradient: ArrayLike | None = None,
+) -> MeasuredStep:
+    """Alignment and curvature of one step from real batch gradients, with no assumption on their noise.
+
+    Parameters
+    ----------
+    gradients : array_like, shape (n_batches, N) or (n_runs, n_steps, N)
+        Independent batch gradients, or independent histories of them, oldest first, for rules with
+        memory.
+    rule : UpdateRule
+    hessian : array_like, LinearOperator or callable
+        As for :class:`lrbs.LocalModel`.
+    gradient : array_like, shape (N,), optional
+        Gradient of the expected loss. Without it each update is aligned with the mean gradient of the
+        *other* runs: with its own, noise would align with itself.
+
+    Returns
+    -------
+    MeasuredStep
+        Scalars. The standard errors count the spread over runs, and without `gradient` not the (smaller)
+        error of the mean gradient itself.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two runs, wrong shapes, nan or inf.
+    """
+    history = real_array(gradients, "gradients", ndim=(2, 3))
+    if history.ndim == 2:
+        history = history[:, None, :]
+    runs, steps, size = history.shape
+    if runs < 2:
+        raise ValueError(
+            f"gradients must hold at least 2 independent runs (rows); got shape {np.shape(gradients)}"
+        )
+    if steps == 1 and rule.horizon > 1:
+        raise ValueError(
+            f"gradients must have shape (n_runs, n_steps, N) for {rule}, which remembers; "
+            f"got shape {np.shape(gradients)}"
+        )
+    if gradient is None:
+        means = history.mean(axis=1)
+        reference = (means.sum(axis=0) - means) / (runs - 1)
+    else:
+        reference = np.broadcast_to(vector(gradient, "gradient", size), (runs, size))
+    operator = as_operator(hessian, "hessian", size)
+    phi = rule(history)
+    pairs = np.stack([np.einsum("rn,rn->r", phi, reference), _quadratic(phi, operator)], axis=1)
+    return _measured([_mean_and_covariance(pairs)], ())
+
+
+def _summary(chunks: Iterator[Array], model: LocalModel) -> tuple[Array, Array]:
+    pairs = [np.stack([phi @ model.gradient, _quadratic(phi, model.hessian)], axis=1) for phi in chunks]
+    return _mean_and_covariance(np.concatenate(pairs))
+
+
+def _quadratic(vectors: Array, operator: Operator) -> Array:
+    """v^T A v for each row v."""
+    return np.asarray(np.einsum("rn,nr->r", vectors, np.asarray(operator @ vectors.T)))
+
+
+def _mean_and_covariance(pairs: Array) -> tuple[Array, Array]:
+    """Mean of the rows, and the covariance of that mean."""
+    return pairs.mean(axis=0), np.cov(pairs, rowvar=False) / len(pairs)
+
+
+def _measured(results: list[tuple[Array, Array]], shape: tuple[int, ...]) -> MeasuredStep:
+    means = np.array([mean for mean, _ in results]).reshape(-1, 2)
+    covariances = np.array([covariance for _, covariance in results]).reshape(-1, 2, 2)
+    columns: list[Any] = [
+        means[:, 0],
+        means[:, 1],
+        np.sqrt(covariances[:, 0, 0]),
+        np.sqrt(covariances[:, 1, 1]),
+        covariances[:, 0, 1],
+    ]
+    return MeasuredStep(*(column.reshape(shape) for column in columns))
+
+
+def _root(covariance: Operator) -> tuple[Callable[[Array], Array], int]:
+    """A map from independent numbers (..., k) to noise (..., N) with this covariance, and k."""
+    if isinstance(covariance, Diagonal):
+        deviations = np.sqrt(covariance.values)
+        return lambda z: z * deviations, covariance.size
+    if isinstance(covariance, DiagonalPlusLowRank) and covariance.diagonal_part is None:
+        _refuse_negative(covariance.weights)
+        columns = covariance.factors * np.sqrt(covariance.weights)
+        return lambda z: z @ columns.T, columns.shape[1]
+    if isinstance(covariance, (Dense, DiagonalPlusLowRank)):
+        values, vectors = np.linalg.eigh(covariance.dense())
+        _refuse_negative(values)
+        columns = vectors * np.sqrt(np.maximum(values, 0))  # what is left below zero is rounding
+        return lambda z: z @ columns.T, covariance.size
+    raise NotImplementedError(
+        f"covariance of type {type(covariance).__name__} cannot be drawn from; give an array or use "
+        "LocalModel.from_samples"
+    )
+
+
+def _refuse_negative(values: Array) -> None:
+    if values.min() < -1e-10 * np.abs(values).max():
+        raise ValueError(f"covariance must have no negative eigenvalue; the smallest is {values.min():.6g}")
