@@ -1,0 +1,68 @@
+# make book | make test | make lab. Needed beforehand: Python 3.11 or newer with venv, git and make.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+VENDORED := vendor/.fetched
+CLEARED := _build/.cleared
+BUILT := _build/.built
+
+.PHONY: book test lab chapters format requirements clean
+
+# Execute the chapters whose outputs are not current, then build the site from the stored outputs.
+book: chapters
+	@$(MAKE) --no-print-directory --silent $(BUILT)
+	@echo "Open file://$(CURDIR)/_build/html/index.html"
+
+# Linter, formatter and type checker; then unit tests, doctests and every cell of every chapter, strictly.
+test: $(INSTALLED)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg \
+	  lrbs tests chapters
+
+lab: $(INSTALLED)
+	$(RUN) -m jupyter lab chapters
+
+chapters: $(INSTALLED)
+	@$(RUN) tools/execute.py
+
+format: $(INSTALLED)
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+# Choose the exact pins anew from the ranges in pyproject.toml.
+requirements: $(INSTALLED)
+	$(RUN) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
+	  --no-emit-index-url --annotation-style line --custom-compile-command "make requirements" \
+	  --output-file requirements.txt pyproject.toml
+
+clean:
+	rm -rf _build dist node_modules vendor
+
+# Done once, and again when the pins or the package's metadata change.
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; say where it is: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "This Python has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENDORED): $(INSTALLED) package-lock.json tools/vendor.py
+	$(RUN) tools/vendor.py
+	@touch $@
+
+$(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/* _static/*)
+	$(VENV)/bin/jupyter-book build -W -n --keep-going --quiet . || { rm -rf _build; exit 1; }
+	@touch $@
+
+# Sphinx builds anew only the pages whose text changed, and warns of nothing on the others. So a site
+# that was built by other tools, or with warnings, is cleared away.
+$(CLEARED): $(INSTALLED) $(wildcard _ext/*.py)
+	@rm -rf _build
+	@mkdir -p $(@D)
+	@touch $@

@@ -1,0 +1,116 @@
+"""Execute the chapters whose stored outputs are not current, and store the outputs in the notebooks.
+
+    python tools/execute.py                          # every chapter that needs it
+    python tools/execute.py --all                    # every chapter
+    python tools/execute.py chapters/status-quo.ipynb
+
+A notebook's outputs are current when its digest is: a hash of what they came from (the code of its cells,
+the sources of lrbs, the pinned versions of what computes and draws) and of the outputs themselves. A
+markdown cell may change freely; a fresh clone, on whatever machine, executes nothing.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = ROOT / "chapters"
+PINS = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipywidgets")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+TIMEOUT = 600  # seconds a cell
+
+
+def sources() -> list[str]:
+    """What all chapters are computed with: the package's code and the versions of what it stands on."""
+    modules = [path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("lrbs/**/*.py"))]
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    return modules + re.findall(rf"^(?:{'|'.join(PINS)})==[^#\n]*", requirements, flags=re.MULTILINE)
+
+
+def digest(notebook: Any) -> str:
+    """Hash of the code cells, of their outputs and of `sources`."""
+    cells = [(cell.source, cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps([cells, sources()], sort_keys=True).encode()).hexdigest()
+
+
+def is_current(notebook: Any) -> bool:
+    """Whether the stored outputs are those of the present code."""
+    return bool(notebook.metadata.get("lrbs", {}).get("digest") == digest(notebook))
+
+
+def normalised(notebook: Any) -> Any:
+    """The notebook without what differs from run to run or from machine to machine."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
+        }
+    )
+    for cell in notebook.cells:
+        for editor_state in ("execution", "collapsed", "scrolled"):
+            cell.metadata.pop(editor_state, None)
+        for output in cell.get("outputs", []):
+            # A live widget is stored as the picture beside it: its own identity is a random number.
+            if "image/png" in output.get("data", {}):
+                output.data.pop(WIDGET, None)
+    notebook.metadata["lrbs"] = {"digest": digest(notebook)}
+    return notebook
+
+
+async def execute(path: Path) -> None:
+    """Run one notebook from top to bottom and write it back, its outputs current."""
+    notebook = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(
+        notebook,
+        extra_arguments=["--log-level=40"],
+        kernel_name="python3",
+        coalesce_streams=True,
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=False,
+        timeout=TIMEOUT,
+    )
+    await client.async_execute()
+    nbformat.write(normalised(notebook), path)
+
+
+async def execute_all(paths: Iterable[Path]) -> list[str]:
+    """Run notebooks side by side, one a core; what went wrong in each that failed."""
+    free = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def attempt(path: Path) -> str | None:
+        async with free:
+            print(f"executing {path.relative_to(ROOT)}", flush=True)
+            try:
+                await execute(path)
+            except nbclient.exceptions.CellExecutionError as error:
+                return f"{path.relative_to(ROOT)}\n{error}"
+            return None
+
+    return [failure for failure in await asyncio.gather(*map(attempt, paths)) if failure]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Execute the chapters whose outputs are not current.")
+    parser.add_argument("paths", nargs="*", type=Path, help="notebooks (default: all of chapters/)")
+    parser.add_argument("--all", action="store_true", help="also those whose outputs are current")
+    arguments = parser.parse_args()
+    paths = [path.resolve() for path in arguments.paths] or sorted(CHAPTERS.glob("*.ipynb"))
+    stale = [path for path in paths if arguments.all or not is_current(nbformat.read(path, as_version=4))]
+    failures = asyncio.run(execute_all(stale))
+    print("\n".join(failures), file=sys.stderr, end="")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
