@@ -23,16 +23,19 @@ def forward(layers: list[Layer], columns: Array) -> tuple[list[Array], Array]:
     return inputs, W @ inputs[-1] + b
 
 
-def log_softmax(logits: Array) -> Array:
-    """Logarithm of the probabilities of the classes."""
+def softmax(logits: Array, targets: Array) -> tuple[Array, Array]:
+    """Probabilities of the classes, and the summed cross-entropy."""
     shifted = logits - logits.max(axis=-2, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-2, keepdims=True))
+    p = np.exp(shifted)
+    total = p.sum(axis=-2)
+    p /= total[..., None, :]
+    return p, np.log(total).sum(axis=-1) - inner(targets, shifted)
 
 
 def errors(layers: list[Layer], columns: Array, targets: Array) -> tuple[list[Array], list[Array]]:
     """What enters each layer, and the derivative of each sample's loss by what leaves it before tanh."""
     inputs, logits = forward(layers, columns)
-    deltas = [np.exp(log_softmax(logits)) - targets]
+    deltas = [softmax(logits, targets)[0] - targets]
     for (W, _), a in zip(layers[:0:-1], inputs[:0:-1], strict=True):
         deltas.insert(0, (transposed(W) @ deltas[0]) * (1 - a**2))
     return inputs, deltas
@@ -69,7 +72,7 @@ def tangent_of_gradient(
         da = (1 - a**2) * dz
         inputs.append((a, da))
     (W, b), (dW, db) = layers[-1], directions[-1]
-    p = np.exp(log_softmax(W @ a + b))
+    p, _ = softmax(W @ a + b, targets)
     dz = dW @ a + db + times(W, da)
     delta = p - targets
     ddelta = p * (dz - np.sum(p * dz, axis=-2, keepdims=True))
@@ -100,20 +103,24 @@ def derivatives_along(
             slope = 1 - a * a
             da = slope * dz
             dda = slope * ddz - 2 * a * da * dz
-    log_p = log_softmax(z)
-    p = np.exp(log_p)
-    mean = np.sum(p * dz, axis=-2)
-    excess = p - targets
-    return (
-        -inner(targets, log_p),
-        inner(excess, dz),
-        inner(p * dz, dz) - np.sum(mean**2, axis=-1) + inner(excess, np.broadcast_to(ddz, p.shape)),
-    )
+    p, loss = softmax(z, targets)
+    weighted, excess = p * dz, p - targets
+    mean = weighted.sum(axis=-2)
+    curvature = inner(weighted, dz) - np.sum(mean**2, axis=-1) + inner(excess, np.broadcast_to(ddz, p.shape))
+    return loss, inner(excess, dz), curvature
 
 
 def inner(x: Array, y: Array) -> Array:
     """Sum of the products over units and samples."""
     return np.einsum("...cn,...cn->...", x, y)
+
+
+def packed(parts: list[Layer]) -> Array:
+    """One vector of the arrays of all layers, replica axes first."""
+    flat = []
+    for W, b in parts:
+        flat += [W.reshape(*W.shape[:-2], -1), b]
+    return np.concatenate(flat, axis=-1)
 
 
 def transposed(matrices: Array) -> Array:

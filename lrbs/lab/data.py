@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lrbs.validation import Array, count, real_array
 
-__all__ = ["Dataset", "digits"]
+__all__ = ["Dataset", "digits", "sample_batches"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Dataset:
         features = real_array(self.features, "features")
         labels = np.asarray(self.labels)
         if features.ndim < 2 or 0 in features.shape:
-            raise ValueError(f"features must have a row per sample, (..., n, inputs); got shape {features.shape}")
+            raise ValueError(f"features must have shape (..., n, inputs), not empty; got {features.shape}")
         if labels.dtype.kind not in "iu" or (labels < 0).any():
             raise ValueError("labels must be integers counted from 0, one class per sample")
         if labels.shape != features.shape[:-1]:
@@ -67,6 +67,33 @@ class Dataset:
             raise ValueError(f"take needs features of shape (n, inputs); got {self.features.shape}")
         places = np.asarray(indices)
         return Dataset(self.features[places], self.labels[places])
+
+
+def sample_batches(
+    data: Dataset, batch_size: int, batches: tuple[int, ...], rng: int | np.random.Generator
+) -> NDArray[np.intp]:
+    """Places of random samples, drawn one by one *with replacement*.
+
+    The data set is then the whole population, and the gradient of a batch has covariance Sigma/B exactly,
+    for every batch size, also beyond n. Without replacement it would be smaller by (n - B)/(n - 1).
+
+    Parameters
+    ----------
+    data : Dataset
+    batch_size : int
+        B, the number of samples in a batch.
+    batches : tuple of int
+        Shape of the array of batches; ``()`` for one.
+    rng : int or numpy.random.Generator
+        Seed or generator.
+
+    Returns
+    -------
+    ndarray of int, shape (*batches, batch_size)
+        For :meth:`Dataset.take`.
+    """
+    generator = np.random.default_rng(rng)
+    return generator.integers(len(data), size=(*batches, count(batch_size, "batch_size")))
 
 
 def digits(test_size: int = 360, seed: int = 0) -> tuple[Dataset, Dataset]:

@@ -7,11 +7,7 @@ are then one computation. Replica axes broadcast in NumPy's way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +16,13 @@ from numpy.typing import ArrayLike
 from lrbs.lab import backprop
 from lrbs.lab.backprop import Layer
 from lrbs.lab.data import Dataset
+from lrbs.lab.layout import Layout
 from lrbs.validation import Array, count, real_array
 
 __all__ = ["LossAlong", "Network", "SoftmaxRegression", "TanhNetwork"]
 
-# Numbers in the largest array of activations that one pass over many directions holds: 8 MB.
-_BLOCK = 2**20
+# Numbers in the largest array of activations when there are many directions: 2 MB, near the cache.
+_BLOCK = 2**18
 
 
 class LossAlong(NamedTuple):
@@ -36,75 +33,11 @@ class LossAlong(NamedTuple):
     curvature: Array
 
 
-class Network:
+class Network(Layout):
     """Layers of weights and biases with tanh between them; softmax and cross-entropy at the end.
 
     The loss is a mean over samples, in nats. A subclass says how wide the layers are.
     """
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Number of inputs, of units in each hidden layer, of classes."""
-        raise NotImplementedError
-
-    @cached_property
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Shape of each array of weights by its name: W1 (outputs, inputs), b1 (outputs,), W2, ..."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        for layer, (inputs, outputs) in enumerate(pairwise(self.widths), start=1):
-            shapes |= {f"W{layer}": (outputs, inputs), f"b{layer}": (outputs,)}
-        return shapes
-
-    @cached_property
-    def slices(self) -> Mapping[str, slice]:
-        """Where each array lies in the weight vector: ``weights[..., network.slices["W1"]]``."""
-        stops = np.cumsum([prod(shape) for shape in self.shapes.values()]).tolist()
-        return {name: slice(*ends) for name, ends in zip(self.shapes, pairwise([0, *stops]), strict=True)}
-
-    @cached_property
-    def size(self) -> int:
-        """Number of weights and biases, N."""
-        return sum(prod(shape) for shape in self.shapes.values())
-
-    def unpack(self, weights: ArrayLike) -> dict[str, Array]:
-        """The arrays W1, b1, W2, ... of a weight vector, as views.
-
-        Parameters
-        ----------
-        weights : array_like, shape (..., N)
-
-        Returns
-        -------
-        dict
-            Arrays of shape (..., outputs, inputs) and (..., outputs).
-        """
-        vectors = self._vectors(weights, "weights")
-        return {
-            name: vectors[..., self.slices[name]].reshape(*vectors.shape[:-1], *shape)
-            for name, shape in self.shapes.items()
-        }
-
-    def initial_weights(self, rng: int | np.random.Generator, replicas: tuple[int, ...] = ()) -> Array:
-        """Random weights to start from: biases zero, weights normal with variance 1/inputs.
-
-        Parameters
-        ----------
-        rng : int or numpy.random.Generator
-            Seed or generator.
-        replicas : tuple of int, optional
-            Shape of the replica axes.
-
-        Returns
-        -------
-        ndarray, shape (*replicas, N)
-        """
-        rng = np.random.default_rng(rng)
-        weights = np.zeros((*replicas, self.size))
-        for name, shape in self.shapes.items():
-            if len(shape) == 2:
-                part = weights[..., self.slices[name]]
-                part[...] = rng.standard_normal(part.shape) / np.sqrt(shape[1])
-        return weights
 
     def loss(self, weights: ArrayLike, data: Dataset) -> Array:
         """Mean cross-entropy of the samples.
@@ -118,14 +51,15 @@ class Network:
         -------
         ndarray, shape (...)
         """
-        columns, targets = self._sides(data)
-        _, logits = backprop.forward(self._layers(weights), columns)
-        return -np.sum(targets * backprop.log_softmax(logits), axis=(-2, -1)) / len(data)
+        layers, columns, targets = self._inputs(weights, data)
+        _, logits = backprop.forward(layers, columns)
+        _, total = backprop.softmax(logits, targets)
+        return np.asarray(total / len(data))
 
     def accuracy(self, weights: ArrayLike, data: Dataset) -> Array:
         """Share of the samples whose likeliest class is the right one, shape (...)."""
-        columns, _ = self._sides(data)
-        _, logits = backprop.forward(self._layers(weights), columns)
+        layers, columns, _ = self._inputs(weights, data)
+        _, logits = backprop.forward(layers, columns)
         return np.mean(np.argmax(logits, axis=-2) == data.labels, axis=-1)
 
     def gradient(self, weights: ArrayLike, data: Dataset) -> Array:
@@ -140,7 +74,7 @@ class Network:
         -------
         ndarray, shape (..., N)
         """
-        return _packed(backprop.gradient(self._layers(weights), *self._sides(data))) / len(data)
+        return backprop.packed(backprop.gradient(*self._inputs(weights, data))) / len(data)
 
     def per_sample_gradients(self, weights: ArrayLike, data: Dataset) -> Array:
         """Gradient of each sample's own loss; their mean is :meth:`gradient`.
@@ -154,7 +88,7 @@ class Network:
         -------
         ndarray, shape (..., n, N)
         """
-        return _packed(backprop.per_sample_gradients(self._layers(weights), *self._sides(data)))
+        return backprop.packed(backprop.per_sample_gradients(*self._inputs(weights, data)))
 
     def hessian_vector_product(self, weights: ArrayLike, data: Dataset, vectors: ArrayLike) -> Array:
         """Hessian of the loss times vectors, exact up to rounding.
@@ -171,20 +105,21 @@ class Network:
         ndarray
             Shaped like the vectors, up to broadcasting of the replica axes.
         """
-        ndim = np.ndim(weights)
-        if np.ndim(vectors) not in (ndim, ndim + 1):
+        axes, directions = np.ndim(weights), real_array(vectors, "vectors")
+        if directions.ndim not in (axes, axes + 1):
             raise ValueError(
-                f"vectors must have the {ndim} axes of weights, or one more at the end for several vectors; "
-                f"got shape {np.shape(vectors)}"
+                f"vectors must have the {axes} axes of weights, or one more at the end for several vectors; "
+                f"got shape {directions.shape}"
             )
-        layers, (columns, targets) = self._layers(weights), self._sides(data)
-        several = np.ndim(vectors) == ndim + 1
+        layers, columns, targets = self._inputs(weights, data)
         # Several vectors are replicas of one network, taken in blocks that bound the memory.
-        rows = np.moveaxis(vectors, -1, 0) if several else np.asarray(vectors)[None]
-        directions = self._vectors(rows, "vectors")
-        block = max(1, _BLOCK // (directions[0].size // self.size * len(data) * max(self.widths[1:])))
+        several = directions.ndim > axes
+        directions = np.moveaxis(directions, -1, 0) if several else directions[None]
+        block = max(1, self.block(data) // max(1, directions[0].size // self.size))
         products = [
-            _packed(backprop.tangent_of_gradient(layers, self._layers(part, "vectors"), columns, targets))
+            backprop.packed(
+                backprop.tangent_of_gradient(layers, self.layers(part, "vectors"), columns, targets)
+            )
             for part in np.split(directions, range(block, len(directions), block))
         ]
         product = np.concatenate(products) / len(data)
@@ -219,29 +154,32 @@ class Network:
         LossAlong
             loss, slope v^T g and curvature v^T H v for the direction v, each of shape (...).
         """
-        layers, along = self._layers(weights), self._layers(directions, "directions")
-        sums = backprop.derivatives_along(layers, along, *self._sides(data))
+        layers, columns, targets = self._inputs(weights, data)
+        along = self.layers(directions, "directions")
+        sums = backprop.derivatives_along(layers, along, columns, targets)
         return LossAlong(*(total / len(data) for total in sums))
 
-    def _vectors(self, value: ArrayLike, name: str) -> Array:
-        array = real_array(value, name)
-        if array.ndim == 0 or array.shape[-1] != self.size:
-            raise ValueError(f"{name} must have shape (..., {self.size}), N last; got {array.shape}")
-        return array
+    def block(self, data: Dataset) -> int:
+        """How many replicas to take at a time on shared data: their activations then stay near the cache."""
+        return max(1, _BLOCK // (len(data) * max(self.widths[1:])))
 
-    def _layers(self, value: ArrayLike, name: str = "weights") -> list[Layer]:
-        parts = list(self.unpack(self._vectors(value, name)).values())
-        return [(W, b[..., None]) for W, b in zip(parts[::2], parts[1::2], strict=True)]
-
-    def _sides(self, data: Dataset) -> tuple[Array, Array]:
-        """Features and targets, one column per sample."""
+    def _inputs(self, weights: ArrayLike, data: Dataset) -> tuple[list[Layer], Array, Array]:
+        """Layers, and one column per sample of features and of targets."""
         inputs, classes = self.widths[0], self.widths[-1]
         if data.features.shape[-1] != inputs:
             raise ValueError(f"data must have {inputs} features per sample; got {data.features.shape[-1]}")
         if data.labels.max() >= classes:
             raise ValueError(f"data must have labels below {classes}; got {data.labels.max()}")
+        layers = self.layers(weights)
+        replicas, sets = np.shape(weights)[:-1], data.features.shape[:-2]
+        try:
+            np.broadcast_shapes(replicas, sets)
+        except ValueError:
+            raise ValueError(
+                f"data must be shared or have axes that broadcast with the replicas, {replicas}; got {sets}"
+            ) from None
         targets = (data.labels[..., None, :] == np.arange(classes)[:, None]).astype(np.float64)
-        return backprop.transposed(data.features), targets
+        return layers, backprop.transposed(data.features), targets
 
 
 @dataclass(frozen=True)
@@ -282,11 +220,3 @@ class TanhNetwork(Network):
 def _check_widths(network: Network) -> None:
     for name, value in vars(network).items():
         count(value, name)
-
-
-def _packed(parts: list[Layer]) -> Array:
-    """One vector of the arrays of all layers, replica axes first."""
-    flat = []
-    for W, b in parts:
-        flat += [W.reshape(*W.shape[:-2], -1), b]
-    return np.concatenate(flat, axis=-1)
