@@ -1,5 +1,24 @@
-"""How the book draws: one style for all figures. Needs matplotlib, which comes with ``lrbs[book]``."""
+"""How the book draws: one style, figures that move. Needs matplotlib, which comes with ``lrbs[book]``."""
 
+from lrbs.show.controls import Axis, Choice, Slider
+from lrbs.show.live import LiveFigure, explore
+from lrbs.show.series import Band, Line, Points, Readout, Rule
 from lrbs.show.style import COLOURS, use_style
+from lrbs.show.widget import Interactive, interact
 
-__all__ = ["COLOURS", "use_style"]
+__all__ = [
+    "COLOURS",
+    "Axis",
+    "Band",
+    "Choice",
+    "Interactive",
+    "Line",
+    "LiveFigure",
+    "Points",
+    "Readout",
+    "Rule",
+    "Slider",
+    "explore",
+    "interact",
+    "use_style",
+]

@@ -1,0 +1,121 @@
+"""What a figure draws: lines, points, rules, bands, and numbers read off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lrbs.show.style import COLOURS
+from lrbs.validation import Array
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve; nan leaves a gap. `colour` is a name of `COLOURS`, chosen in turn unless told."""
+
+    x: ArrayLike
+    y: ArrayLike
+    colour: str | None = None
+
+
+@dataclass(frozen=True)
+class Points:
+    """Markers, with error bars of plus and minus `error` where given; nan leaves one out."""
+
+    x: ArrayLike
+    y: ArrayLike
+    error: ArrayLike | None = None
+    colour: str | None = None
+
+
+@dataclass(frozen=True)
+class Band:
+    """The space between two curves over the same x."""
+
+    x: ArrayLike
+    low: ArrayLike
+    high: ArrayLike
+    colour: str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A straight line across the figure, upright at `x` or level at `y`."""
+
+    x: float | None = None
+    y: float | None = None
+    colour: str | None = "grey"
+
+    def __post_init__(self) -> None:
+        if (self.x is None) == (self.y is None):
+            raise ValueError(f"a Rule needs x or y, one of them; got x={self.x!r}, y={self.y!r}")
+
+
+@dataclass(frozen=True)
+class Readout:
+    """A number that is shown in words beside the figure."""
+
+    value: float
+
+
+Series = Line | Points | Band | Rule | Readout
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A series as arrays: by role ("x", "y", "low", "high" or "value"), one number each at least."""
+
+    kind: str
+    colour: str | None
+    arrays: dict[str, Array]
+
+
+def drawn(name: str, series: Series | tuple[ArrayLike, ArrayLike]) -> Drawn:
+    """The arrays of one series, checked; a pair (x, y) is a line."""
+    if isinstance(series, tuple):
+        if len(series) != 2:
+            raise ValueError(f"series {name!r} must be (x, y) or one of Line, Points, Band, Rule, Readout")
+        series = Line(*series)
+    kind: str
+    colour: str | None
+    roles: dict[str, Any]
+    if isinstance(series, Readout):
+        kind, colour, roles = "readout", "ink", {"value": series.value}
+    elif isinstance(series, Rule):
+        kind, colour = "rule", series.colour
+        roles = {"y": series.y} if series.x is None else {"x": series.x}
+    elif isinstance(series, Band):
+        kind, colour = "band", series.colour
+        roles = {"x": series.x, "low": series.low, "high": series.high}
+    elif isinstance(series, Points):
+        kind, colour, roles = "points", series.colour, {"x": series.x, "y": series.y}
+        if series.error is not None:
+            y, error = np.asarray(series.y, dtype=np.float64), np.asarray(series.error, dtype=np.float64)
+            roles = {**roles, "low": y - error, "high": y + error}
+    elif isinstance(series, Line):
+        kind, colour, roles = "line", series.colour, {"x": series.x, "y": series.y}
+    else:
+        raise ValueError(
+            f"series {name!r} must be (x, y) or one of Line, Points, Band, Rule, Readout; got {series!r}"
+        )
+    if colour is not None and colour not in COLOURS:
+        raise ValueError(f"colour of series {name!r} must be one of {', '.join(COLOURS)}; got {colour!r}")
+    arrays = {role: _numbers(name, role, value) for role, value in roles.items()}
+    sizes = {role: array.size for role, array in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"the arrays of series {name!r} must have one length; got {sizes}")
+    return Drawn(kind, colour, arrays)
+
+
+def _numbers(name: str, role: str, value: Any) -> Array:
+    array = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{role} of series {name!r} must be a vector or a number; got shape {array.shape}")
+    if np.isinf(array).any():
+        raise ValueError(
+            f"{role} of series {name!r} must not be infinite; use nan for what is not to be drawn"
+        )
+    return array
