@@ -7,6 +7,11 @@ VENDORED := vendor/.fetched
 CLEARED := _build/.cleared
 BUILT := _build/.built
 
+# The chapters multiply many small matrices, and run side by side: threads of BLAS cost more than they bring.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+export VECLIB_MAXIMUM_THREADS ?= 1
+
 .PHONY: book test lab chapters format requirements clean
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.

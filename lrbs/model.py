@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -35,6 +36,9 @@ class LocalModel:
         Hessian H of the expected loss: 1-D means diagonal, 2-D dense, a LinearOperator or a function
         of a vector means Hessian-vector products.
 
+    Arrays are copied, so the model stays as it is when a buffer is used again; operators and functions
+    are held as they are.
+
     Raises
     ------
     ValueError
@@ -52,15 +56,14 @@ class LocalModel:
     hessian: Operator
 
     def __init__(self, gradient: ArrayLike, covariance: Symmetric, hessian: Symmetric) -> None:
-        g = vector(gradient, "gradient")
+        g = vector(_own(gradient), "gradient")
         if callable(covariance) and not isinstance(covariance, LinearOperator):
             raise ValueError(
                 "covariance must be an array or an operator with a diagonal; got a function "
                 "(use LocalModel.from_samples to keep it low-rank, or lrbs.operators.Probed)"
             )
-        sigma = as_operator(covariance, "covariance", g.size)
-        # A matrix-free covariance has no diagonal to look at; the others must not hold a negative variance.
-        if type(sigma).diagonal is not Operator.diagonal:
+        sigma = as_operator(_own(covariance), "covariance", g.size)
+        with suppress(NotImplementedError):  # a matrix-free covariance has no diagonal to look at
             smallest = float(sigma.diagonal().min())
             if smallest < 0:
                 raise ValueError(
@@ -68,7 +71,7 @@ class LocalModel:
                 )
         object.__setattr__(self, "gradient", g)
         object.__setattr__(self, "covariance", sigma)
-        object.__setattr__(self, "hessian", as_operator(hessian, "hessian", g.size))
+        object.__setattr__(self, "hessian", as_operator(_own(hessian), "hessian", g.size))
 
     @classmethod
     def from_samples(cls, per_sample_gradients: ArrayLike, hessian: Symmetric) -> LocalModel:
@@ -111,7 +114,7 @@ class LocalModel:
 
         Source: 10542.1.
         """
-        return self.covariance.scaled(1 / float(positive(batch_size, "batch_size")))
+        return self.covariance.scaled(1 / float(positive(batch_size, "batch_size", ndim=0)))
 
     @cached_property
     def squared_gradient(self) -> float:
@@ -204,6 +207,11 @@ class LocalModel:
         return self is other
 
     __hash__ = object.__hash__
+
+
+def _own(value: Any) -> Any:
+    """A copy of an array, so that the model does not change with the caller's buffer."""
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def is_independent(noise: Operator) -> bool:

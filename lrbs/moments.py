@@ -16,7 +16,7 @@ from typing import NoReturn
 import numpy as np
 
 from lrbs.gaussian import sign_moments, softsign_moments
-from lrbs.operators import BlockDiagonal, Dense, Diagonal, DiagonalPlusLowRank, Operator
+from lrbs.operators import Dense, Diagonal, DiagonalPlusLowRank, MatrixFree, Operator
 from lrbs.registry import formula
 from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule, msign, softsign
 from lrbs.validation import Array
@@ -36,6 +36,10 @@ Method = Callable[[UpdateRule, Array, Operator], Moments]
 
 
 def _missing(method: str, rule: object) -> NoReturn:
+    if isinstance(rule, type):
+        raise TypeError(
+            f"rule must be an instance such as {rule.__name__}(...); got the class {rule.__name__}"
+        )
     raise NotImplementedError(
         f"{method} has no form for {type(rule).__name__}; use simulated_step or measured_step, or "
         f"register one: @{method}.register"
@@ -69,7 +73,7 @@ def _(rule: Preconditioned, gradient: Array, noise: Operator) -> Moments:
     kept = noise.scaled(rule.noise_factor)
     if rule.diagonal is not None:
         return Moments(rule.apply(gradient), kept.congruence(rule.diagonal))
-    return Moments(rule.apply(gradient), _sandwiched(rule.apply, kept))
+    return Moments(rule.apply(gradient), sandwiched(rule.apply, kept))
 
 
 @exact.register
@@ -84,11 +88,26 @@ def _(rule: SoftSignSGD, gradient: Array, noise: Operator) -> Moments:
 
 # -------------------------------------------------------------------------------------- mean field
 @formula(
+    "11285.5",
+    title="Mean update of Muon, isotropic noise",
+    tex=r"\mathbb E[\tilde\Phi_B]\approx\operatorname{msign}(G)"
+    r"\left(I+\frac{n\sigma^2}{B}(G^\top G)^{-1}\right)^{-1/2}",
+    chapter="muon",
+    check="muon_alignment",
+)
+@formula(
+    "11285.3",
+    title="Mean update of Muon, mean field",
+    tex=r"\mathbb E[\tilde\Phi_B]\approx G\,(\mathbb E[\tilde G_B^\top\tilde G_B])^{-1/2}",
+    chapter="muon",
+    check="muon_alignment",
+)
+@formula(
     "11280.13",
     title="Second moment of a preconditioned update, mean field",
     tex=r"\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]\approx"
     r"\hat H^{-1}\!\left(gg^\top+\frac{\Sigma}{B}\right)\!\hat H^{-1}",
-    chapter="status-quo",
+    chapter="mean-field",
     check="mean_field_of_a_fluctuating_preconditioner",
 )
 @formula(
@@ -96,7 +115,7 @@ def _(rule: SoftSignSGD, gradient: Array, noise: Operator) -> Moments:
     title="Mean of a preconditioned update, mean field",
     tex=r"\mathbb E[\tilde\varphi_B]=\mathbb E[\tilde H_B^{-1}\tilde g_B]\approx\hat H^{-1}g,"
     r"\qquad \hat H=\mathbb E[\tilde H_B]",
-    chapter="status-quo",
+    chapter="mean-field",
     check="mean_field_of_a_fluctuating_preconditioner",
 )
 @singledispatch
@@ -136,19 +155,44 @@ def _(rule: Adam, gradient: Array, noise: Operator) -> Moments:
 def _(rule: Muon, gradient: Array, noise: Operator) -> Moments:
     kept = noise.scaled(rule.noise_factor)
     G = rule.as_matrix(gradient)
-    if G.shape[0] < G.shape[1]:
-        P = _inverse_root(G @ G.T + _gram_covariance(kept, rule.shape, axis=1))
-        covariance = _sandwiched(lambda rows: (P @ rows.reshape(-1, *G.shape)).reshape(rows.shape), kept)
-        return Moments((P @ G).reshape(-1), covariance)
-    P = _inverse_root(G.T @ G + _gram_covariance(kept, rule.shape, axis=0))
-    if isinstance(kept, Diagonal):  # rows stay independent of each other
-        blocks = np.einsum("jk,ik,kl->ijl", P, kept.values.reshape(G.shape), P, optimize=True)
-        return Moments((G @ P).reshape(-1), BlockDiagonal(blocks))
-    covariance = _sandwiched(lambda rows: (rows.reshape(-1, *G.shape) @ P).reshape(rows.shape), kept)
-    return Moments((G @ P).reshape(-1), covariance)
+    wide = G.shape[0] < G.shape[1]  # P acts on the shorter side
+    gram = G @ G.T if wide else G.T @ G
+    P = inverse_power(gram + gram_covariance(kept, rule.shape, axis=int(wide)), 0.5)
+
+    def apply(rows: Array) -> Array:
+        matrices = rows.reshape(-1, *G.shape)
+        return (P @ matrices if wide else matrices @ P).reshape(rows.shape)
+
+    if not isinstance(kept, Diagonal):
+        return Moments(apply(gradient), sandwiched(apply, kept))
+    # P makes the entries of one row (or column) depend on each other: kept as a product, for memory.
+    variances = kept.values
+
+    def diagonal() -> Array:
+        V = variances.reshape(G.shape)
+        return (P**2 @ V if wide else V @ P**2).reshape(-1)
+
+    covariance = MatrixFree(lambda x: apply(variances * apply(x)), kept.size, diagonal)
+    return Moments(apply(gradient), covariance)
 
 
 # ------------------------------------------------------------------------------- scalar mean field
+@formula(
+    "11285.6",
+    title="Mean update of Muon, scalar form",
+    tex=r"\mathbb E[\tilde\Phi_B]\approx\frac{\operatorname{msign}(G)}{\sqrt{1+B_{\text{simple}}/B}},"
+    r"\qquad B_{\text{simple}}=\frac{mn\sigma^2}{\Vert G\Vert_F^2}",
+    chapter="muon",
+    check="muon_scalar_form",
+)
+@formula(
+    "11280.4",
+    title="One signal-to-noise ratio for all coordinates",
+    tex=r"\mathbb E[\tilde\varphi_B]_i\approx\frac{\operatorname{sign}(g_i)}{\sqrt{1+(\sigma_i^2/g_i^2)/B}}"
+    r"\approx\frac{\operatorname{sign}(g_i)}{\sqrt{1+B_{\text{simple}}/B}}\triangleq\mu_i",
+    chapter="mean-field",
+    check="scalar_step_against_spread",
+)
 @singledispatch
 def scalar_mean_field(rule: UpdateRule, gradient: Array, noise: Operator) -> Moments:
     """The articles' scalar forms: all that B does passes through beta = (1 + B_simple/B)^(-1/2).
@@ -206,16 +250,16 @@ def _inverse(scale: Array) -> Array:
     return np.divide(1.0, scale, out=np.zeros_like(scale), where=scale != 0)
 
 
-def _inverse_root(matrix: Array) -> Array:
-    """A^(-1/2) of a positive semi-definite matrix, zero on its null space as msign is."""
+def inverse_power(matrix: Array, power: float) -> Array:
+    """A^(-power) of a positive semi-definite matrix; zero on its null space, as msign is."""
     values, vectors = np.linalg.eigh(matrix)
     kept = values > values.size * np.finfo(np.float64).eps * values[-1]
-    roots = np.zeros_like(values)
-    roots[kept] = values[kept] ** -0.5
-    return np.asarray((vectors * roots) @ vectors.T)
+    powers = np.zeros_like(values)
+    powers[kept] = values[kept] ** -power
+    return np.asarray((vectors * powers) @ vectors.T)
 
 
-def _sandwiched(apply: Callable[[Array], Array], noise: Operator) -> Operator:
+def sandwiched(apply: Callable[[Array], Array], noise: Operator) -> Operator:
     """P noise P, for P given by its action on the rows of an array; low-rank noise stays low-rank."""
     if isinstance(noise, DiagonalPlusLowRank) and noise.diagonal_part is None:
         return DiagonalPlusLowRank(None, apply(noise.factors.T).T, noise.weights)
@@ -223,7 +267,14 @@ def _sandwiched(apply: Callable[[Array], Array], noise: Operator) -> Operator:
     return Dense((product + product.T) / 2)
 
 
-def _gram_covariance(noise: Operator, shape: tuple[int, int], axis: int) -> Array:
+@formula(
+    "11285.4",
+    title="Gram matrix of a noisy gradient",
+    tex=r"\mathbb E[\tilde G_B^\top\tilde G_B]=G^\top G+\frac{n\sigma^2}{B}\,I",
+    chapter="muon",
+    check="gram_of_noisy_gradients",
+)
+def gram_covariance(noise: Operator, shape: tuple[int, int], axis: int) -> Array:
     """E[X^T X] (axis 0) or E[X X^T] (axis 1) of noise matrices X of `shape`."""
     rows, columns = shape
     if isinstance(noise, Diagonal):

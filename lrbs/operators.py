@@ -19,7 +19,6 @@ from scipy.sparse.linalg import LinearOperator
 from lrbs.validation import Array, count, real_array, symmetric_matrix, vector
 
 __all__ = [
-    "BlockDiagonal",
     "Dense",
     "Diagonal",
     "DiagonalPlusLowRank",
@@ -102,6 +101,14 @@ class Dense(Operator):
         self.matrix = symmetric_matrix(matrix, name)
         super().__init__(self.matrix.shape[0])
 
+    @classmethod
+    def trusted(cls, matrix: Array) -> Dense:
+        """Of a matrix that is symmetric by its making; it is not looked at again."""
+        operator = cls.__new__(cls)
+        operator.matrix = matrix
+        Operator.__init__(operator, matrix.shape[0])
+        return operator
+
     def _matmat(self, X: Array) -> Array:
         return self.matrix @ X
 
@@ -112,10 +119,10 @@ class Dense(Operator):
         return np.diagonal(self.matrix)
 
     def scaled(self, factor: float) -> Dense:
-        return Dense(self.matrix * factor)
+        return Dense.trusted(self.matrix * factor)
 
     def congruence(self, scale: Array) -> Dense:
-        return Dense(scale[:, None] * self.matrix * scale)
+        return Dense.trusted(scale[:, None] * self.matrix * scale)
 
     def dense(self) -> Array:
         return self.matrix
@@ -159,38 +166,6 @@ class DiagonalPlusLowRank(Operator):
         return DiagonalPlusLowRank(part, scale[:, None] * self.factors, self.weights)
 
 
-class BlockDiagonal(Operator):
-    """Square blocks of one size along the diagonal: the covariance of a matrix with independent rows.
-
-    Parameters
-    ----------
-    blocks : array_like, shape (n, m, m)
-        Symmetric blocks; the operator acts on vectors of n * m entries.
-    """
-
-    def __init__(self, blocks: ArrayLike) -> None:
-        self.blocks = real_array(blocks, "blocks", ndim=3)
-        rows, size, other = self.blocks.shape
-        if size != other:
-            raise ValueError(f"blocks must be square; got shape {self.blocks.shape}")
-        super().__init__(rows * size)
-
-    def _matmat(self, X: Array) -> Array:
-        rows, size, _ = self.blocks.shape
-        return (self.blocks @ X.reshape(rows, size, -1)).reshape(self.size, -1)
-
-    def diagonal(self) -> Array:
-        return np.einsum("ijj->ij", self.blocks).reshape(-1)
-
-    def scaled(self, factor: float) -> BlockDiagonal:
-        return BlockDiagonal(self.blocks * factor)
-
-    def congruence(self, scale: Array) -> BlockDiagonal:
-        rows, size, _ = self.blocks.shape
-        scale = scale.reshape(rows, size)
-        return BlockDiagonal(scale[:, :, None] * self.blocks * scale[:, None, :])
-
-
 class MatrixFree(Operator):
     """An operator known by its product with a vector alone, such as a Hessian-vector product.
 
@@ -200,22 +175,38 @@ class MatrixFree(Operator):
         Takes a vector (N,), returns a vector (N,). Must be linear and symmetric; that is not checked.
     size : int
         N.
+    diagonal : callable, optional
+        Returns the diagonal (N,), where it is known in another way.
     """
 
-    def __init__(self, product: Callable[[Array], ArrayLike], size: int) -> None:
+    def __init__(
+        self,
+        product: Callable[[Array], ArrayLike],
+        size: int,
+        diagonal: Callable[[], Array] | None = None,
+    ) -> None:
         if not callable(product):
             raise ValueError(f"product must be a function of a vector; got {type(product).__name__}")
         self.product = product
+        self._diagonal = diagonal
         super().__init__(count(size, "size"))
 
     def _matvec(self, x: Array) -> Array:
         return vector(self.product(x.reshape(-1)), "result of the operator's product", self.size)
 
+    def diagonal(self) -> Array:
+        return super().diagonal() if self._diagonal is None else self._diagonal()
+
     def scaled(self, factor: float) -> MatrixFree:
-        return MatrixFree(lambda x: factor * self._matvec(x), self.size)
+        return self._derived(lambda x: factor * self._matvec(x), factor)
 
     def congruence(self, scale: Array) -> MatrixFree:
-        return MatrixFree(lambda x: scale * self._matvec(scale * x), self.size)
+        return self._derived(lambda x: scale * self._matvec(scale * x), scale**2)
+
+    def _derived(self, product: Callable[[Array], Array], factor: float | Array) -> MatrixFree:
+        """Another product, whose diagonal is the present one times `factor` if it is known at all."""
+        diagonal = None if self._diagonal is None else lambda: factor * self.diagonal()
+        return MatrixFree(product, self.size, diagonal)
 
 
 class Probed(MatrixFree):
@@ -241,7 +232,7 @@ class Probed(MatrixFree):
         probes: int,
         rng: int | np.random.Generator,
     ) -> None:
-        super().__init__(product, size)
+        super().__init__(product, size, lambda: self._estimated_diagonal)
         self.probes = count(probes, "probes")
         self._rng = np.random.default_rng(rng)
 
@@ -252,9 +243,6 @@ class Probed(MatrixFree):
             signs = self._rng.choice((-1.0, 1.0), self.size)
             total += signs * self._matvec(signs)
         return total / self.probes
-
-    def diagonal(self) -> Array:
-        return self._estimated_diagonal
 
 
 def as_operator(value: Any, name: str, size: int) -> Operator:
@@ -278,7 +266,9 @@ def as_operator(value: Any, name: str, size: int) -> Operator:
     if isinstance(value, Operator):
         operator = value
     elif isinstance(value, LinearOperator):
-        operator = MatrixFree(value.matvec, value.shape[0])
+        if value.shape != (size, size):
+            raise ValueError(f"{name} must act on the gradient's {size} parameters; got shape {value.shape}")
+        operator = MatrixFree(value.matvec, size)
     elif callable(value):
         operator = MatrixFree(value, size)
     else:
@@ -309,7 +299,7 @@ def trace_product(first: Operator, second: Operator) -> float:
     if first.shape != second.shape:
         raise ValueError(f"both operators must have one shape; got {first.shape} and {second.shape}")
     # The one with the simpler structure leads: it says what is needed of the other.
-    for kind in (Diagonal, DiagonalPlusLowRank, BlockDiagonal, Dense):
+    for kind in (Diagonal, DiagonalPlusLowRank, Dense):
         for leader, other in ((first, second), (second, first)):
             if isinstance(leader, kind):
                 return _TRACE_BY_LEADER[kind](leader, other)
@@ -331,12 +321,6 @@ def _lead_low_rank(leader: DiagonalPlusLowRank, other: Operator) -> float:
     return float(total)
 
 
-def _lead_blocks(leader: BlockDiagonal, other: Operator) -> float:
-    rows, size, _ = leader.blocks.shape
-    matrix = other.dense().reshape(rows, size, rows, size)
-    return float(np.einsum("ijk,ijik->", leader.blocks, matrix))
-
-
 def _lead_dense(leader: Dense, other: Operator) -> float:
     if isinstance(other, Dense):
         return float(np.einsum("ij,ij->", leader.matrix, other.matrix))
@@ -346,6 +330,5 @@ def _lead_dense(leader: Dense, other: Operator) -> float:
 _TRACE_BY_LEADER: dict[type[Operator], Callable[[Any, Operator], float]] = {
     Diagonal: _lead_diagonal,
     DiagonalPlusLowRank: _lead_low_rank,
-    BlockDiagonal: _lead_blocks,
     Dense: _lead_dense,
 }

@@ -7,7 +7,7 @@ after the last of them, with w <- w - eta * phi.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
-from lrbs.validation import Array, count, fraction, non_negative, real_array, symmetric_matrix
+from lrbs.operators import Diagonal
+from lrbs.registry import formula
+from lrbs.validation import Array, count, fraction, non_negative, real_array, symmetric_matrix, vector
 
 __all__ = ["SGD", "Adam", "Muon", "Preconditioned", "SignSGD", "SoftSignSGD", "UpdateRule"]
 
@@ -75,6 +77,14 @@ class _Momentum:
         raise NotImplementedError
 
 
+@formula(
+    "11301.1",
+    title="SGD with momentum",
+    tex=r"\text{SGDM}:\quad\begin{aligned}m_t&=\beta_1m_{t-1}+(1-\beta_1)\,g_t,\\"
+    r"w_t&=w_{t-1}-\eta_tm_t\end{aligned}",
+    chapter="ema",
+    check="recursion_against_weights",
+)
 @dataclass(frozen=True)
 class SGD(_Momentum):
     """Stochastic gradient descent, phi = m.
@@ -91,6 +101,21 @@ class SGD(_Momentum):
         return average
 
 
+@formula(
+    "10542.d39",
+    title="Adam taken for a sign",
+    tex=r"\varphi_{t,i}\approx\operatorname{sign}(m_{t,i})",
+    chapter="ema",
+    check="adam_is_not_the_sign_of_its_momentum",
+)
+@formula(
+    "11301.9",
+    title="SignSGD with momentum",
+    tex=r"\text{SignSGDM}:\quad\begin{aligned}m_t&=\beta_1m_{t-1}+(1-\beta_1)\,g_t,\\"
+    r"w_t&=w_{t-1}-\eta_t\operatorname{sign}(m_t)\end{aligned}",
+    chapter="ema",
+    check="recursion_against_weights",
+)
 @dataclass(frozen=True)
 class SignSGD(_Momentum):
     """The sign of each coordinate, phi = sign(m), with sign(0) = 0. With momentum: Signum.
@@ -187,7 +212,7 @@ class Muon(_Momentum):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.shape) != 2:
+        if not isinstance(self.shape, Sequence) or len(self.shape) != 2:
             raise ValueError(f"shape must be (rows, columns); got {self.shape!r}")
         for side in self.shape:
             count(side, "shape")
@@ -230,6 +255,8 @@ class Preconditioned(_Momentum):
     @property
     def diagonal(self) -> Array | None:
         """The diagonal of P if it was given as one."""
+        if isinstance(self.operator, Diagonal):
+            return self.operator.values
         if callable(self.operator):
             return None
         array = np.asarray(self.operator, dtype=np.float64)
@@ -242,19 +269,28 @@ class Preconditioned(_Momentum):
         """P times each of the vectors (..., N)."""
         if callable(self.operator):
             rows = vectors.reshape(-1, vectors.shape[-1])
-            return np.stack([np.asarray(self.operator(row)) for row in rows]).reshape(vectors.shape)
+            size = vectors.shape[-1]
+            products = [vector(self.operator(row), "result of operator", size) for row in rows]
+            return np.stack(products).reshape(vectors.shape)
         matrix = np.asarray(self.operator, dtype=np.float64)
         if matrix.shape[-1] != vectors.shape[-1]:
             raise ValueError(f"operator must act on {vectors.shape[-1]} parameters; got shape {matrix.shape}")
         return vectors * matrix if matrix.ndim == 1 else vectors @ matrix
 
 
-def softsign(x: ArrayLike, epsilon: float) -> Array:
+def softsign(x: ArrayLike, epsilon: ArrayLike) -> Array:
     """x / sqrt(x^2 + epsilon^2), and 0 where both are 0. Source: 11280.20, 10563.1."""
     values = np.asarray(x, dtype=np.float64)
     return _ratio(values, np.hypot(values, epsilon))
 
 
+@formula(
+    "11285.tmsign",
+    title="The sign of a matrix",
+    tex=r"\operatorname{msign}(G)=G(G^\top G)^{-1/2}=UV^\top",
+    chapter="muon",
+    check="matrix_sign",
+)
 def msign(matrix: ArrayLike) -> Array:
     """Orthogonal factor U V^T of the singular value decomposition, over the non-zero singular values.
 

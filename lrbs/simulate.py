@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import minimize_scalar
 from scipy.sparse.linalg import LinearOperator
 
 from lrbs.model import LocalModel
 from lrbs.operators import Dense, Diagonal, DiagonalPlusLowRank, Operator, as_operator
+from lrbs.registry import formula
 from lrbs.rules import UpdateRule
 from lrbs.step import Step
 from lrbs.validation import Array, count, positive, real_array, vector
 
-__all__ = ["MeasuredStep", "draw_gradients", "measured_step", "simulated_step"]
+__all__ = ["MeasuredStep", "draw_gradients", "measured_step", "searched_lr", "simulated_step"]
 
 # Numbers drawn at a time: 2**22 doubles are 32 MiB.
 CHUNK = 2**22
@@ -52,7 +54,7 @@ class MeasuredStep(Step):
     @property
     def optimal_lr_se(self) -> Array:
         """Standard error of the optimal learning rate (delta method)."""
-        return self.optimal_lr * self._relative(1, -1)
+        return np.abs(self.optimal_lr) * self._relative(1, -1)
 
     @property
     def loss_decrease_se(self) -> Array:
@@ -138,7 +140,7 @@ def draw_gradients(
     rng, draw
         As for :func:`simulated_step`.
     """
-    size = float(positive(batch_size, "batch_size"))
+    size = float(positive(batch_size, "batch_size", ndim=0))
     mix, mixed = _root(model.covariance)
     numbers = draw(np.random.default_rng(rng), (*shape, mixed))
     return np.asarray(model.gradient + mix(numbers) / np.sqrt(size))
@@ -197,6 +199,54 @@ def measured_step(
     phi = rule(history)
     pairs = np.stack([np.einsum("rn,rn->r", phi, reference), _quadratic(phi, operator)], axis=1)
     return _measured([_mean_and_covariance(pairs)], ())
+
+
+@formula(
+    "10542.6",
+    title="The learning rate that the loss asks for",
+    tex=r"\eta^*=\operatorname*{arg\,min}_\eta\;\mathbb E[\mathcal L(w-\eta\tilde g_B)]",
+    chapter="status-quo",
+    check="searched_learning_rate",
+)
+def searched_lr(loss_change: Callable[[Array], ArrayLike], updates: ArrayLike) -> tuple[float, float]:
+    """Learning rate that minimises the average loss over given updates, found by search.
+
+    Neither alignment nor curvature is formed, and nothing is expanded: the loss may be any function.
+
+    Parameters
+    ----------
+    loss_change : callable
+        Maps displacements (n, N) of the parameters to the n losses there, less the loss at the start.
+    updates : array_like, shape (n, N)
+        Updates phi, n >= 2; the displacements are -learning_rate * updates.
+
+    Returns
+    -------
+    learning_rate, standard_error : float
+        The error is that of the sample of updates: the slope's over the second derivative.
+        Source: 10542.6.
+
+    Raises
+    ------
+    ValueError
+        If the average loss does not fall along the updates and rise again.
+    """
+    phi = real_array(updates, "updates", ndim=2)
+    if len(phi) < 2:
+        raise ValueError(f"updates must hold at least 2 rows; got shape {phi.shape}")
+
+    def losses(eta: float) -> Array:
+        return np.asarray(loss_change(-eta * phi), dtype=np.float64)
+
+    scale = 1 / np.linalg.norm(phi, axis=1).mean()
+    search = minimize_scalar(lambda eta: losses(eta).mean(), bracket=(0.0, 1e-4 * scale), tol=1e-9)
+    eta = float(search.x)
+    if not (search.success and eta > 0 and search.fun < 0):
+        raise ValueError(f"loss_change must fall along -updates and rise again; its minimum is at {eta:.3g}")
+    h = 1e-3 * eta
+    up, middle, down = losses(eta + h), losses(eta), losses(eta - h)
+    slope_error = (up - down).std(ddof=1) / (2 * h) / np.sqrt(len(phi))
+    return eta, float(slope_error / ((up - 2 * middle + down).mean() / h**2))
 
 
 def _summary(chunks: Iterator[Array], model: LocalModel) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.model import LocalModel
-from lrbs.moments import Method, mean_field
+from lrbs.moments import Method, exact, mean_field, scalar_mean_field
 from lrbs.operators import trace_product
 from lrbs.registry import formula
 from lrbs.rules import SGD, Preconditioned, UpdateRule
@@ -17,6 +17,8 @@ from lrbs.validation import Array, positive, real_array, vector
 __all__ = ["Step", "expected_step", "loss_decrease", "optimal_lr", "quadratic_loss_change"]
 
 
+@formula("11301.2", repeats="11260.3", chapter="ema")
+@formula("11280.1", repeats="11260.3", chapter="mean-field")
 @formula(
     "11260.3",
     title="The optimal learning rate of any rule",
@@ -66,6 +68,14 @@ def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
     return np.asarray(real_array(alignment, "alignment") ** 2 / (2 * _curved(curvature)))
 
 
+@formula(
+    "11285.1",
+    title="Loss after one update of a matrix",
+    tex=r"\mathcal L(W-\eta\tilde\Phi_B)\approx\mathcal L(W)-\eta\operatorname{tr}(\tilde\Phi_B^\top G)"
+    r"+\tfrac12\eta^2\operatorname{tr}(\tilde\Phi_B^\top H\tilde\Phi_B)",
+    chapter="muon",
+    check="expansion_in_matrices",
+)
 @formula(
     "11260.1",
     title="Loss after one update, to second order",
@@ -136,6 +146,16 @@ class Step:
         check="expected_loss_against_simulation",
     )
     @formula(
+        "11285.2",
+        title="Expected loss after one update of a matrix",
+        tex=r"\mathbb E[\mathcal L]\approx\mathcal L(W)"
+        r"-\eta\operatorname{tr}(\mathbb E[\tilde\Phi_B]^\top G)"
+        r"+\tfrac12\eta^2\,\mathbb E[\operatorname{tr}(\tilde\Phi_B^\top H\tilde\Phi_B)]",
+        chapter="muon",
+        check="expansion_in_matrices",
+    )
+    @formula("10542.15", repeats="11260.2", chapter="older-route")
+    @formula(
         "11260.2",
         title="Expected loss after one update",
         tex=r"\mathbb E[\mathcal L(w-\eta\tilde\varphi_B)]\approx\mathcal L(w)"
@@ -166,7 +186,7 @@ class Step:
     title="Loss decrease of a preconditioned rule, mean field",
     tex=r"\overline{\Delta\mathcal L}\approx\frac12\frac{(g^\top\hat H^{-1}g)^2}"
     r"{g^\top\hat H^{-1}H\hat H^{-1}g+\operatorname{tr}(\Sigma\hat H^{-1}H\hat H^{-1})/B}",
-    chapter="status-quo",
+    chapter="mean-field",
     check="preconditioned_loss_decrease",
 )
 @formula(
@@ -211,7 +231,8 @@ def expected_step(
     """
     sizes = positive(batch_size, "batch_size")
     pairs = np.empty((sizes.size, 2))
-    if isinstance(rule, (SGD, Preconditioned)) and sizes.size:
+    linear = type(rule) in (SGD, Preconditioned) and method in (exact, mean_field, scalar_mean_field)
+    if linear and sizes.size:
         # A linear rule's mean does not know the noise and its covariance is proportional to it: one
         # trace serves all batch sizes.
         alignment, signal, noise = _parts(model, rule, 1.0, method)

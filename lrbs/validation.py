@@ -17,6 +17,8 @@ def real_array(value: ArrayLike, name: str, ndim: int | tuple[int, ...] | None =
         array = np.asarray(value)
         if np.iscomplexobj(array):
             raise TypeError("complex numbers")
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"entries of type {array.dtype}")
         array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(
@@ -25,7 +27,7 @@ def real_array(value: ArrayLike, name: str, ndim: int | tuple[int, ...] | None =
     if ndim is not None:
         allowed = (ndim,) if isinstance(ndim, int) else ndim
         if array.ndim not in allowed:
-            wanted = " or ".join(f"{n}-D" for n in allowed)
+            wanted = " or ".join(f"{n}-D" if n else "a number" for n in allowed)
             raise ValueError(f"{name} must be {wanted}; got shape {array.shape}")
     if not np.isfinite(array).all():
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
@@ -58,9 +60,9 @@ def symmetric_matrix(value: ArrayLike, name: str) -> Array:
     return array
 
 
-def positive(value: ArrayLike, name: str) -> Array:
+def positive(value: ArrayLike, name: str, ndim: int | None = None) -> Array:
     """A finite array whose entries are all above zero."""
-    array = real_array(value, name)
+    array = real_array(value, name, ndim)
     if not (array > 0).all():
         raise ValueError(f"{name} must be positive; the smallest entry that came is {array.min():.6g}")
     return array

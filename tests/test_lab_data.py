@@ -1,32 +1,36 @@
 """The data of the laboratory."""
 
+import subprocess
 import sys
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from lrbs.lab import Dataset, digits, sample_batches
 
 
-def test_digits_split_the_1797_images():
-    training, test = digits()
+def test_digits_are_the_1797_images_each_once():
+    training, test = digits(centred=False)
     assert training.features.shape == (1437, 64) and test.features.shape == (360, 64)
-    assert set(training.labels) == set(range(10))
-    assert len(training) == 1437
-    np.testing.assert_allclose(training.features.mean(axis=0), 0, atol=1e-15)
-    assert np.ptp(training.features, axis=0).max() == 1
-    # Together they are the data set, each image once.
-    from sklearn.datasets import load_digits
-
+    assert len(training) == 1437 and set(training.labels) == set(range(10))
     images, labels = load_digits(return_X_y=True)
-    together = np.concatenate([training.features, test.features])
-    order = np.lexsort(together.T.round(9))
-    expected = images / 16
-    expected = expected - expected.mean(axis=0) + together.mean(axis=0)
-    reference = np.lexsort(expected.T.round(9))
-    np.testing.assert_allclose(together[order], expected[reference], atol=1e-12)
-    both = np.concatenate([training.labels, test.labels])
-    np.testing.assert_array_equal(both[order], labels[reference])
+    ours = np.column_stack(
+        [
+            np.concatenate([training.features, test.features]) * 16,
+            np.concatenate([training.labels, test.labels]),
+        ]
+    )
+    theirs = np.column_stack([images, labels])
+    np.testing.assert_array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
+
+
+def test_digits_are_centred_on_the_training_images():
+    training, test = digits()
+    plain_training, plain_test = digits(centred=False)
+    np.testing.assert_allclose(training.features.mean(axis=0), 0, atol=1e-15)
+    shift = plain_training.features.mean(axis=0)
+    np.testing.assert_allclose(test.features, plain_test.features - shift, atol=1e-15)
 
 
 def test_digits_split_follows_the_seed():
@@ -44,8 +48,6 @@ def test_digits_without_scikit_learn_say_what_to_install(monkeypatch):
 
 
 def test_the_laboratory_imports_without_scikit_learn():
-    import subprocess
-
     code = "import sys, lrbs.lab; sys.exit('sklearn' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

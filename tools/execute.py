@@ -5,17 +5,20 @@
     python tools/execute.py chapters/status-quo.ipynb
 
 A notebook's outputs are current when its digest is: a hash of what they came from (the code of its cells,
-the sources of lrbs, the pinned versions of what computes and draws) and of the outputs themselves. A
-markdown cell may change freely; a fresh clone, on whatever machine, executes nothing.
+the code of lrbs, the pinned versions of what computes and draws) and of the outputs themselves. Prose, in
+markdown cells, comments and docstrings, may change freely; a fresh clone executes nothing, on any machine.
 """
 
 import argparse
+import ast
 import asyncio
 import hashlib
+import io
 import json
 import os
 import re
 import sys
+import tokenize
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -30,9 +33,24 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 TIMEOUT = 600  # seconds a cell
 
 
+def without_prose(source: str) -> str:
+    """A module without comments, docstrings and blank lines: no output comes from those."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            text = node.body[0]
+            for row in range(text.lineno - 1, text.end_lineno or text.lineno):
+                lines[row] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
 def sources() -> list[str]:
-    """What all chapters are computed with: the package's code and the versions of what it stands on."""
-    modules = [path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("lrbs/**/*.py"))]
+    """What all chapters are computed with: lrbs and the versions of what it stands on."""
+    modules = [without_prose(path.read_text("utf-8")) for path in sorted(ROOT.glob("lrbs/**/*.py"))]
     requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     return modules + re.findall(rf"^(?:{'|'.join(PINS)})==[^#\n]*", requirements, flags=re.MULTILINE)
 

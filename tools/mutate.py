@@ -96,7 +96,8 @@ def variants(node: ast.AST) -> Iterator[ast.AST]:
         if not isinstance(node.value, bool):
             yield ast.Constant(node.value + 1)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Not)):
-        yield node.operand
+        if ast.unparse(node) != "-1":  # an axis
+            yield node.operand
     elif isinstance(node, ast.Call) and len(node.args) == 1:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if name in DROPPED:
@@ -109,6 +110,8 @@ def expressions(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
         yield node.test, ast.UnaryOp(ast.Not(), node.test)
     for variant in variants(node):
         yield node, variant
+    if isinstance(node, ast.UnaryOp) and ast.unparse(node) == "-1":
+        return
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list", "args") and not isinstance(node, ast.Call):
             continue
@@ -144,23 +147,22 @@ def mutants(path: str) -> Iterator[Mutant]:
                 yield Mutant(path, node.lineno, text, changed)  # type: ignore[attr-defined]
 
 
-def test_files(path: str) -> list[str]:
-    """What to run for a module, its own tests first."""
+def test_files(path: str) -> list[list[str]]:
+    """What to run for a module: its own tests, and only then the others."""
     own = [f"tests/test_{Path(path).stem}.py", path]
-    return [name for name in dict.fromkeys([*own, *FURTHER]) if (ROOT / name).exists()]
+    return [own, [name for name in FURTHER if name not in own]]
 
 
 def verdict(mutant: Mutant, folder: Path) -> str:
     """Run in a forked process: "" for a survivor, else what found the change."""
     os.chdir(folder)
-    (folder / mutant.path).write_bytes(mutant.source)
     sys.path.insert(0, str(folder))
     import pytest
 
-    files = test_files(mutant.path)
-    preloaded = "ignore::pytest.PytestAssertRewriteWarning"
-    if pytest.main(["-x", "-q", "-W", preloaded, "-p", "no:cacheprovider", "-p", "no:xdist", *files]) != 0:
-        return "tests"
+    options = ["-x", "-q", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-p", "no:cacheprovider"]
+    for files in test_files(mutant.path):
+        if pytest.main([*options, *files]) != 0:
+            return "tests"
     lrbs, checks = importlib.import_module("lrbs"), importlib.import_module("lrbs.checks")
     module = mutant.path.removesuffix(".py").replace("/", ".")
     for id, entry in list(lrbs.formulas.items()):
@@ -174,8 +176,13 @@ EXIT_STATUS = {"": 0, "tests": 1, "checks": 2}
 
 def run(mutant: Mutant, template: Path, folder: Path) -> int:
     """Start a process that tries a change; its id."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(template, folder)
+    if not folder.exists():
+        shutil.copytree(template, folder)
+    source = folder / mutant.path
+    source.write_bytes(mutant.source)
+    # Compiled code is told from stale code by the second of its writing: too coarse here.
+    for compiled in (source.parent / "__pycache__").glob(f"{source.stem}.*"):
+        compiled.unlink()
     process = os.fork()
     if process:
         return process

@@ -14,9 +14,10 @@ from pkgutil import iter_modules
 from types import ModuleType
 
 from lrbs.checks.evidence import Comparison, Evidence
+from lrbs.checks.findings import Erratum, Validity
 from lrbs.registry import formulas
 
-__all__ = ["Comparison", "Evidence", "find", "run"]
+__all__ = ["Comparison", "Erratum", "Evidence", "Validity", "errata", "find", "run", "validity"]
 
 
 def run(id: str) -> Evidence:
@@ -49,6 +50,18 @@ def find(name: str) -> Callable[[], Evidence]:
         if callable(check) and check.__module__ == module.__name__:
             return check
     raise LookupError(f"no check is named {name!r}")
+
+
+def errata() -> list[Erratum]:
+    """Every error found in the sources by running them, by article and number."""
+    return sorted(
+        (each for module in _modules() for each in getattr(module, "ERRATA", ())), key=lambda each: each.where
+    )
+
+
+def validity() -> list[Validity]:
+    """How far each law can be trusted, in the order of the modules of checks."""
+    return [each for module in _modules() for each in getattr(module, "VALIDITY", ())]
 
 
 def _modules() -> Iterator[ModuleType]:

@@ -53,13 +53,13 @@ class Comparison:
     @property
     def relative(self) -> float:
         """Size of the difference relative to the reference (absolute where the reference is 0)."""
-        return abs(self.difference) / (abs(self.reference) or 1.0)
+        return abs(self.difference) / (1.0 if self.absolute else abs(self.reference) or 1.0)
 
     @property
     def passed(self) -> bool:
         """Whether the difference is within the tolerance; nan never is."""
         if self.standard_error is not None:
-            limit = (self.tolerance or STANDARD_ERRORS) * self.standard_error
+            limit = (STANDARD_ERRORS if self.tolerance is None else self.tolerance) * self.standard_error
         else:
             limit = ROUNDING if self.tolerance is None else self.tolerance
             if not self.absolute:
@@ -70,11 +70,9 @@ class Comparison:
     def verdict(self) -> str:
         """Difference in the unit that decides, and whether it passes."""
         if self.standard_error is not None:
-            size = (
-                abs(self.difference) / self.standard_error
-                if self.standard_error
-                else np.inf * abs(self.difference)
-            )
+            size = abs(self.difference)
+            if size:  # without a difference there are none, whatever the standard error
+                size = size / self.standard_error if self.standard_error else np.inf
             text = f"{size:.1f} s.e."
         elif self.absolute:
             text = _small(abs(self.difference))
@@ -133,7 +131,7 @@ class Evidence:
 
     def _table(self) -> list[tuple[str, str, str, str]]:
         return [
-            (c.quantity, f"{c.formula:.4g}", _with_error(c.reference, c.standard_error), c.verdict)
+            (c.quantity, _shown(c.formula, c), _with_error(c.reference, c), c.verdict)
             for c in self.comparisons
         ]
 
@@ -177,12 +175,27 @@ class Evidence:
         )
 
 
-def _with_error(value: float, standard_error: float | None) -> str:
-    return f"{value:.4g}" if standard_error is None else f"{value:.4g} ± {standard_error:.1g}"
+def _shown(value: float, comparison: Comparison) -> str:
+    """A number of a comparison; what should vanish and is rounding, differs from machine to machine."""
+    return "0" if comparison.absolute and abs(value) < ROUNDING else _digits(value)
+
+
+def _with_error(value: float, comparison: Comparison) -> str:
+    shown, error = _shown(value, comparison), comparison.standard_error
+    return shown if error is None else f"{shown} ± {_digits(error, 1)}"
+
+
+def _digits(value: float, digits: int = 4) -> str:
+    """A number to so many significant digits, without an exponent where that stays short."""
+    if 1e-4 < abs(value) < 1e6:
+        return np.format_float_positional(value, digits, fractional=False, trim="-")
+    return f"{value:.{digits}g}"
 
 
 def _small(value: float, relative: bool = False) -> str:
     """A difference, with rounding errors shown as such: their digits change from machine to machine."""
     if value < ROUNDING:
         return "rounding"
+    if relative and value < 1e-5:
+        return "< 0.001 %"
     return f"{100 * value:.2g} %" if relative else f"{value:.2g}"

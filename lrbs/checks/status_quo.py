@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import brentq
 
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
@@ -10,7 +11,7 @@ from lrbs.laws import linear, saturation
 from lrbs.model import LocalModel
 from lrbs.moments import exact, mean_field
 from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
-from lrbs.simulate import draw_gradients, simulated_step
+from lrbs.simulate import draw_gradients, searched_lr, simulated_step
 from lrbs.step import expected_step, quadratic_loss_change
 from lrbs.tradeoff import examples, hyperbola, steps
 from lrbs.validation import Array
@@ -42,7 +43,7 @@ def sgd_noise_scale() -> Evidence:
     """Against dense algebra, and half of the limit at B = B_noise by searching the simulated loss."""
     model = dense_model()
     g, sigma, H = model.gradient, model.covariance.dense(), model.hessian.dense()
-    found, error, _ = minimised_loss(model, SGD(), model.noise_scale, samples=40_000, seed=2)
+    found, error = minimised_loss(model, SGD(), model.noise_scale, samples=40_000, seed=2)
     return Evidence(
         "monte carlo",
         (
@@ -102,6 +103,26 @@ def simple_against_full_noise_scale() -> Evidence:
     )
 
 
+def searched_learning_rate() -> Evidence:
+    """A search over a loss that is not quadratic, against the root of its known slope."""
+    rng = np.random.default_rng(16)
+    updates = 1 + rng.standard_normal((4000, 3))
+    slope_root = brentq(lambda eta: np.mean(updates * np.tanh(0.2 - eta * updates)), 1e-6, 1.0)
+    found, _ = searched_lr(lambda x: np.log(np.cosh(0.2 + x) / np.cosh(0.2)).sum(axis=1), updates)
+    spread = [
+        searched_lr(lambda x: x.sum(axis=1) + 2 * (x**2).sum(axis=1), block)
+        for block in updates.reshape(40, 100, 3)
+    ]
+    rates, errors = np.array(spread).T
+    return Evidence(
+        "quadrature",
+        (
+            Comparison("eta* for log cosh", float(slope_root), found, tolerance=1e-5),
+            stated("claimed over true standard error", 1.0, errors.mean() / rates.std(ddof=1), 0.3),
+        ),
+    )
+
+
 def optimal_learning_rate() -> Evidence:
     """Alignment over curvature against a search over the simulated loss, for every kind of rule."""
     model = dense_model(size=6)
@@ -116,7 +137,7 @@ def optimal_learning_rate() -> Evidence:
     )
     rows = []
     for index, rule in enumerate(rules):
-        found, error, _ = minimised_loss(model, rule, 5.0, samples=4000, seed=10 + index)
+        found, error = minimised_loss(model, rule, 5.0, samples=4000, seed=10 + index)
         step = simulated_step(model, rule, 5.0, samples=4000, rng=20 + index)
         both = float(np.hypot(error, step.optimal_lr_se))
         rows.append(Comparison(type(rule).__name__ + _memory(rule), float(step.optimal_lr), found, both))
@@ -191,7 +212,7 @@ def sgd_law_against_minimised_loss() -> Evidence:
     model = dense_model()
     rows = []
     for batch_size in model.noise_scale * np.array([0.03, 0.3, 3.0, 30.0]):
-        found, error, _ = minimised_loss(model, SGD(), batch_size, samples=20_000, seed=8)
+        found, error = minimised_loss(model, SGD(), batch_size, samples=20_000, seed=8)
         law = float(saturation(batch_size, model.max_lr, model.noise_scale))
         rows.append(Comparison(f"eta* at B = {batch_size / model.noise_scale:g} B_noise", law, found, error))
     return Evidence("monte carlo", tuple(rows))

@@ -49,7 +49,7 @@ def adaptive_run(
     weights: ArrayLike,
     data: Dataset,
     *,
-    batch_size: Callable[[float], float],
+    batch_size: Callable[[float], float | Array],
     target_loss: float,
     rng: int | np.random.Generator,
     every: int = 5,
@@ -98,7 +98,7 @@ def adaptive_run(
         if len(rows) % every == 0:
             model = local_model(network, w, data, dense=False)
             scale, max_lr = model.noise_scale, model.max_lr
-        size = batch_size(scale)
+        size = float(batch_size(scale))
         if np.isinf(size):
             gradient, rate, size = network.gradient(w, data), max_lr, 0
         else:

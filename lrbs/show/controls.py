@@ -142,9 +142,10 @@ class Axis:
         if not self.log:
             return _linear_ticks(low, high)
         first, last = int(np.ceil(np.log10(low) - 1e-9)), int(np.floor(np.log10(high) + 1e-9))
-        if last - first < 1:  # hardly a power of ten: 1, 2, 3 and 5, or as on a linear axis
-            steps = [float(f"{m}e{e}") for e in range(first - 1, last + 1) for m in (1, 2, 3, 5)]
-            inside = [(v, number_text(v)) for v in steps if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+        if last - first < 2:  # too few powers of ten: numbers between them, or as on a linear axis
+            steps = (1, 2, 5) if high / low > 10 else (1, 2, 3, 5)
+            marks = [float(f"{m}e{e}") for e in range(first - 1, last + 1) for m in steps]
+            inside = [(v, number_text(v)) for v in marks if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
             return inside if len(inside) > 1 else _linear_ticks(low, high)
         plain = first >= -3 and last <= 4
         powers = [(float(f"1e{e}"), power_of_ten(e)) for e in range(first, last + 1)]

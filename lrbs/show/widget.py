@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import base64
 import html
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lrbs.show.controls import Control, Slider
-from lrbs.show.labels import as_html
+from lrbs.show.labels import as_html, as_mathtext
 from lrbs.show.picture import png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDTH = 680  # pixels of a picture in a notebook
 IN_A_KERNEL = "A still; it has sliders in JupyterLab (<code>make lab</code>), once its cell is run."
+
+
+def image(picture: bytes, alt: str, attributes: str = "") -> str:
+    """A PNG as an HTML element that carries it."""
+    data = base64.b64encode(picture).decode("ascii")
+    return f'<img alt="{html.escape(alt)}"{attributes} src="data:image/png;base64,{data}">'
 
 
 def still(attributes: str, picture: bytes, alt: str, caption: str, how: str, more: str = "") -> str:
     """A figure as HTML that carries its picture, for where nothing can be moved; `how` says where it can."""
-    data = base64.b64encode(picture).decode("ascii")
     return (
-        f'<figure {attributes}><img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
+        f"<figure {attributes}>{image(picture, alt)}"
         f'<figcaption>{as_html(caption)} <span class="lrbs-how">{how}</span></figcaption>{more}</figure>'
     )
 
@@ -48,30 +55,31 @@ def widget(
     """Sliders over a picture, live for as long as the kernel is: an ipywidgets.VBox."""
     import ipywidgets
 
-    image = ipywidgets.Image(value=first, format="png", tooltip=alt, layout={"max_width": "min(100%, 680px)"})
+    width, height = struct.unpack(">II", first[16:24])  # of the PNG, for the page not to jump as it moves
+    kept = f' width="{WIDTH}" height="{WIDTH * height // width}" decoding="sync" style="max-width: 100%"'
+    shown = ipywidgets.HTML(image(first, alt, kept))
     below = ipywidgets.HTML(as_html(caption))
     moving = [
         (ipywidgets.SelectionSlider if isinstance(control, Slider) else ipywidgets.Dropdown)(
-            description=as_html(control.label),
-            description_allow_html=True,
+            description=as_mathtext(control.label),
             options=[(name, index) for index, name in enumerate(control.names)],
             value=control.position,
             style={"description_width": "14em"},
-            layout={"width": "min(100%, 680px)"},
+            layout={"width": f"min(100%, {WIDTH}px)"},
         )
         for control in controls.values()
     ]
 
     def redraw(_: object) -> None:
         try:
-            image.value = picture_at(tuple(each.value for each in moving))
+            shown.value = image(picture_at(tuple(each.value for each in moving)), alt, kept)
             below.value = as_html(caption)
         except Exception as error:  # a callback has no cell to print in: say it where the reader looks
             below.value = f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"
 
     for each in moving:
         each.observe(redraw, names="value")
-    return ipywidgets.VBox([*moving, image, below])
+    return ipywidgets.VBox([*moving, shown, below])
 
 
 def bundle(text: str, page: str, picture: bytes, view: Any) -> dict[str, Any]:

@@ -1,0 +1,932 @@
+"""Checks of chapter 4: averages over time, momentum as a larger batch, Adam and its laws."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import erf
+
+from lrbs.adam import (
+    AdamState,
+    adamw_step,
+    mean_update,
+    momentum_square,
+    second_average,
+    second_moment,
+    square_from_mean,
+    square_update,
+)
+from lrbs.adam_curves import adam_law, full_momentum_lr, scalar_mean_update
+from lrbs.adam_normal import adam_moments, corrected_mean, exact_adam
+from lrbs.averaging import (
+    averaged_covariance,
+    averaged_mean,
+    ema_gain,
+    ema_lag,
+    ema_noise_factor,
+    ema_step,
+    ema_weights,
+    lion_weights,
+    nesterov_weights,
+)
+from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
+from lrbs.checks.findings import Erratum, Validity
+from lrbs.checks.problems import dense_model, minimised_loss
+from lrbs.model import LocalModel
+from lrbs.moments import exact, mean_field, scalar_mean_field
+from lrbs.momentum import (
+    Averaged,
+    batch_multiplier,
+    effective_batch_size,
+    ema_batch_multiplier,
+    lion_batch_multiplier,
+    nesterov_batch_multiplier,
+    sgdm_lr,
+    stationary_variance,
+)
+from lrbs.operators import Diagonal
+from lrbs.rules import SGD, Adam, Muon, SignSGD
+from lrbs.scalar_law import ScalarLaw
+from lrbs.simulate import simulated_step
+from lrbs.step import expected_step
+from lrbs.update_rms import simulated_updates
+from lrbs.validation import Array
+
+# Means of batch gradients in units of their deviation, from nearly pure noise to nearly none.
+SIGNALS = np.geomspace(1e-2, 1e2, 81)
+
+
+def equal_signal_model(size: int = 6, spread: float = 0.0, diagonal: bool = False) -> LocalModel:
+    """Independent coordinates; sigma_i/|g_i| is one for all at spread 0, else log-normal."""
+    rng = np.random.default_rng(40)
+    root, normal = rng.standard_normal((size, size)), rng.standard_normal((2, size))
+    gradient = rng.choice([-1.0, 1.0], size) * np.exp(0.7 * normal[0])
+    deviation = np.abs(gradient) * 7 * np.exp(spread * normal[1])
+    dense = root @ root.T / size + 0.5 * np.outer(np.sign(gradient), np.sign(gradient))
+    return LocalModel(gradient, deviation**2, np.diag(dense).copy() if diagonal else dense)
+
+
+def unit_law(beta1: float) -> ScalarLaw:
+    """Adam's law for a diagonal Hessian, in units of B_simple and of its limits at infinite batch size."""
+    return adam_law(LocalModel([1.0], [1.0], [1.0]), beta1)
+
+
+# ---------------------------------------------------------------------------------------- averages
+def recursion_against_weights() -> Evidence:
+    """Running the recursions against the written-out sums and against the rules."""
+    history = np.random.default_rng(41).standard_normal((30, 5)) + 0.2
+    m, v, w = np.zeros(5), np.zeros(5), np.zeros(5)
+    for gradient in history:
+        m, v = ema_step(m, gradient, 0.8), ema_step(v, gradient**2, 0.95)
+        w = w - 0.1 * m
+    moved = sum(SGD(0.8)(history[: t + 1]) for t in range(30))
+    rows = [
+        ("m_t, written out", averaged_mean(history, ema_weights(0.8, 30)), m),
+        ("v_t, written out", averaged_mean(history**2, ema_weights(0.95, 30)), v),
+        ("SGDM's update", SGD(0.8)(history), m),
+        ("SGDM after 30 steps", -0.1 * np.asarray(moved), w),
+        ("SignSGDM's update", SignSGD(0.8)(history), np.sign(m)),
+    ]
+    return Evidence(
+        "identity",
+        tuple(
+            Comparison(f"{name}, coordinate {index}", float(formula[index]), float(reference[index]))
+            for name, formula, reference in rows
+            for index in (0, 4)
+        ),
+    )
+
+
+def average_of_a_moving_gradient() -> Evidence:
+    """Gradient and noise that both drift, skewed noise; and the lag against a long straight drift."""
+    rng = np.random.default_rng(42)
+    steps, runs, decay = 20, 20_000, 0.8
+    means = np.linspace(1.0, 3.0, steps)
+    deviations = np.linspace(2.0, 0.5, steps)
+    gradients = means + deviations * (rng.exponential(size=(runs, steps)) - 1)
+    m = SGD(decay)(gradients[:, :, None])[:, 0]
+    weights = ema_weights(decay, steps)
+    mean = float(averaged_mean(means, weights))
+    variance = float(averaged_covariance(deviations**2, weights))
+    drift = 0.01 * np.arange(-2000, 1)
+    return Evidence(
+        "monte carlo",
+        (
+            against_sample("mean of m_20", mean, m),
+            against_sample("variance of m_20", variance, (m - mean) ** 2),
+            Comparison(
+                "lag under a straight drift",
+                -0.01 * ema_lag(0.9),
+                float(averaged_mean(drift, ema_weights(0.9, 2001))),
+            ),
+        ),
+    )
+
+
+def average_at_finite_time() -> Evidence:
+    """A constant gradient: sums, simulation, and the limit of many steps."""
+    rng = np.random.default_rng(43)
+    decay = 0.9
+    rows = []
+    for steps in (1, 5, 40):
+        weights = ema_weights(decay, steps)
+        m = SGD(decay)(1 + rng.standard_normal((8000, steps, 1)))[:, 0]
+        gain, kept = ema_gain(decay, steps), ema_noise_factor(decay, steps)
+        rows += [
+            Comparison(f"sum of weights, t = {steps}", gain, float(weights.sum())),
+            Comparison(f"sum of squares, t = {steps}", kept, float(weights @ weights)),
+            against_sample(f"mean of m, t = {steps}", gain, m),
+            against_sample(f"variance of m, t = {steps}", kept, (m - gain) ** 2),
+        ]
+    rows += [
+        Comparison("gain, t = inf", ema_gain(decay), 1.0),
+        Comparison("c, t = inf", ema_noise_factor(decay), 1 / 19),
+    ]
+    return Evidence("monte carlo", tuple(rows))
+
+
+def second_average_of_adam() -> Evidence:
+    """E[v] with drifting gradient and drifting, heavy-tailed noise; and with both constant."""
+    rng = np.random.default_rng(44)
+    steps, runs, beta2 = 40, 8000, 0.95
+    means, deviations = np.linspace(0.5, 1.5, steps), np.linspace(1.0, 2.0, steps)
+    noise = rng.standard_t(9, size=(runs, steps)) * np.sqrt(7 / 9)
+    v = SGD(beta2)(((means + deviations * noise) ** 2)[:, :, None])[:, 0]
+    weights = ema_weights(beta2, steps)
+    constant = np.full(2000, 0.3**2 + 4.0 / 16)
+    return Evidence(
+        "monte carlo",
+        (
+            against_sample("E[v_40], drifting", float(averaged_mean(means**2 + deviations**2, weights)), v),
+            Comparison(
+                "constant, many steps",
+                float(averaged_mean(constant, ema_weights(beta2, 2000))),
+                0.3**2 + 4.0 / 16,
+            ),
+            Comparison("constant, in short", float(second_average(0.3, 4.0 / 16)), 0.3**2 + 4.0 / 16),
+        ),
+    )
+
+
+# ----------------------------------------------------------------------- momentum as a larger batch
+def linear_averages_multiply_the_batch() -> Evidence:
+    """Closed forms against sums of weights, and the noise of simulated averages."""
+    rng = np.random.default_rng(45)
+    averages = {
+        "heavy ball": (ema_weights(0.9, 400), ema_batch_multiplier(0.9), 19.0),
+        "heavy ball, t = 5": (ema_weights(0.9, 5), ema_batch_multiplier(0.9, 5), None),
+        "Nesterov": (nesterov_weights(0.9, 400), nesterov_batch_multiplier(0.9), 14.16),
+        "Lion": (lion_weights(0.9, 0.99, 3000), lion_batch_multiplier(0.9, 0.99), 71.07),
+    }
+    rows = []
+    for name, (weights, closed, figure) in averages.items():
+        rows.append(Comparison(name, closed, batch_multiplier(weights)))
+        if figure is not None:
+            rows.append(stated(f"{name}: stated", figure, closed, 1e-3))
+        short = weights[:400]
+        update = Averaged(SGD(), short)(rng.standard_normal((2000, short.size, 1)))[:, 0]
+        rows.append(
+            against_sample(f"{name}: noise left", batch_multiplier(short) ** -1 * short.sum() ** 2, update**2)
+        )
+    return Evidence("monte carlo", tuple(rows))
+
+
+def momentum_as_a_larger_batch() -> Evidence:
+    """SGD with momentum: the law against a search over the simulated loss, and against SGD at 19 B."""
+    model = dense_model()
+    rows = []
+    for batch_size in model.noise_scale / 19 * np.array([0.3, 3.0]):
+        law = float(sgdm_lr(batch_size, model.max_lr, model.noise_scale, 0.9))
+        found, error = minimised_loss(model, SGD(0.9), batch_size, samples=2000, seed=46)
+        larger = float(expected_step(model, SGD(), 19 * batch_size).optimal_lr)
+        share = f"B = {batch_size / model.noise_scale:.3g} B_noise"
+        rows += [
+            Comparison(f"{share}: searched", law, found, error),
+            Comparison(f"{share}: SGD, 19 B", law, larger),
+        ]
+    return Evidence("monte carlo", tuple(rows))
+
+
+def momentum_of_signs_and_muon() -> Evidence:
+    """Alignment and curvature with momentum at B, against those without at 9 B; normal noise."""
+    model = dense_model(size=6)
+    momentum = 0.8  # a multiplier of 9
+    rows = []
+    for name, rule, plain in (
+        ("SignSGD", SignSGD(momentum), SignSGD()),
+        ("Muon", Muon((3, 2), momentum), Muon((3, 2))),
+        ("Lion's weights, Muon", Averaged(Muon((3, 2)), lion_weights(momentum, 0.9, 120)), Muon((3, 2))),
+    ):
+        run = simulated_step(model, rule, 3.0, samples=4000, rng=47)
+        larger = simulated_step(model, plain, 3.0 / rule.noise_factor, samples=4000, rng=48)
+        for part in ("alignment", "curvature"):
+            both = float(np.hypot(getattr(run, part + "_se"), getattr(larger, part + "_se")))
+            rows.append(
+                Comparison(f"{name}: {part}", float(getattr(larger, part)), float(getattr(run, part)), both)
+            )
+    sign = expected_step(model, SignSGD(momentum), 3.0, mean_field)
+    rows.append(
+        Comparison(
+            "SignSGD, mean field: eta*",
+            float(sign.optimal_lr),
+            float(
+                expected_step(model, SignSGD(), effective_batch_size(3.0, momentum), mean_field).optimal_lr
+            ),
+        )
+    )
+    scalar = equal_signal_model()
+    noise = scalar.noise(5.0)
+    rows.append(
+        Comparison(
+            "scalar form of the mean",
+            float(scalar_mean_update(scalar.gradient, 5.0, scalar.simple_noise_scale, momentum)[0]),
+            float(scalar_mean_field(SignSGD(momentum), scalar.gradient, noise).mean[0]),
+        )
+    )
+    return Evidence("monte carlo", tuple(rows))
+
+
+def signs_under_skewed_noise() -> Evidence:
+    """Where it breaks: for a sign, equal variances are not enough. Exponential noise, mean gradient zero."""
+    rng = np.random.default_rng(49)
+    draws = rng.exponential(size=(20_000, 132, 1)) - 1
+    averaged = SignSGD(0.9)(draws)[:, 0]
+    larger_batch = np.sign(draws[:, :19].mean(axis=1))[:, 0]
+    one = 2 * math.exp(-1) - 1  # E[sign(x - 1)] of an exponential x, whatever its scale
+    return Evidence(
+        "approximation",
+        (
+            stated("one skewed gradient, any B", -0.264, one, 0.01),
+            stated("momentum 0.9", -0.08, averaged.mean(), 0.15),
+            stated("a true batch of 19", -0.06, larger_batch.mean(), 0.2),
+        ),
+        error=float(abs(one - averaged.mean())),
+        where="mean sign, noise of equal variance",
+    )
+
+
+def parabola_runs(
+    learning_rate: float,
+    noise_variance: float,
+    momentum: float,
+    *,
+    steps: int,
+    runs: int,
+    rng: int,
+    start: float = 0.0,
+) -> Array:
+    """Runs of SGD with momentum on the loss w^2 / 2 with normal noise: shape (steps + 1, runs)."""
+    generator = np.random.default_rng(rng)
+    path, m = np.full((steps + 1, runs), start), np.zeros(runs)
+    for t in range(steps):
+        gradient = path[t] + np.sqrt(noise_variance) * generator.standard_normal(runs)
+        m = ema_step(m, gradient, momentum)
+        path[t + 1] = path[t] - learning_rate * m
+    return path
+
+
+def momentum_does_not_lower_the_floor() -> Evidence:
+    """Many steps on a parabola: the variance reached with momentum, without, and with a larger batch."""
+    rows = []
+    for momentum in (0.0, 0.9):
+        path = parabola_runs(0.2, 1.0, momentum, steps=150, runs=8000, rng=50)
+        closed = float(stationary_variance(1.0, 0.2, 1.0, momentum))
+        rows.append(against_sample(f"Var[w], momentum {momentum}", closed, path[-1] ** 2))
+    with_momentum = float(stationary_variance(1.0, 0.05, 1.0, 0.9))
+    rows += [
+        stated(
+            "0.9 against none, eta = 0.05",
+            0.976,
+            with_momentum / float(stationary_variance(1, 0.05, 1.0)),
+            1e-3,
+        ),
+        stated(
+            "19 B against B, eta = 0.05",
+            1 / 19,
+            float(stationary_variance(1, 0.05, 1 / 19)) / float(stationary_variance(1, 0.05, 1.0)),
+            1e-9,
+        ),
+    ]
+    return Evidence("monte carlo", tuple(rows))
+
+
+# --------------------------------------------------------------------------- Adam, by coordinate
+def adam_recursion_against_rule() -> Evidence:
+    """Adam step by step against the rule on the whole history; decoupled decay against its own recursion."""
+    history = np.random.default_rng(51).standard_normal((25, 4)) * np.array([1.0, 10.0, 0.1, 1e-6])
+    rule = Adam(0.9, 0.97, epsilon=1e-7)
+    weights, plain = np.ones(4), np.ones(4)
+    state, plain_state = AdamState.zeros(4), AdamState.zeros(4)
+    expected, decayed = np.ones(4), np.ones(4)
+    for t, gradient in enumerate(history):
+        weights, state = adamw_step(weights, gradient, state, 0.01, rule, weight_decay=0.3)
+        plain, plain_state = adamw_step(plain, gradient, plain_state, 0.01, rule)
+        update = rule(history[: t + 1])
+        expected = expected - 0.01 * update
+        decayed = (1 - 0.01 * 0.3) * decayed - 0.01 * update
+    return Evidence(
+        "identity",
+        tuple(
+            row
+            for index in (0, 3)
+            for row in (
+                Comparison(f"Adam, coordinate {index}", float(plain[index]), float(expected[index])),
+                Comparison(f"AdamW, coordinate {index}", float(weights[index]), float(decayed[index])),
+            )
+        ),
+    )
+
+
+def sign_of_an_average() -> Evidence:
+    """E[m]/sqrt(E[m^2]) for the sign of an average: against simulation, and its largest error."""
+    momentum = 0.9
+    c = ema_noise_factor(momentum)
+    closed = mean_update(SIGNALS, momentum_square(SIGNALS, 1.0, momentum))
+    true = exact(SignSGD(momentum), SIGNALS, Diagonal(np.ones(SIGNALS.size))).mean
+    errors = np.abs(closed - true)
+    rng = np.random.default_rng(52)
+    run = SignSGD(momentum)(0.2 + rng.standard_normal((8000, 132, 1)))[:, 0]
+    return Evidence(
+        "approximation",
+        (
+            against_sample("error function against simulation", float(erf(0.2 / math.sqrt(2 * c))), run),
+            stated("largest error", 0.064, errors.max(), 0.02),
+            Comparison(
+                "mean field of the rule",
+                float(closed[30]),
+                float(mean_field(SignSGD(momentum), SIGNALS, Diagonal(np.ones(SIGNALS.size))).mean[30]),
+            ),
+        ),
+        error=float(errors.max()),
+        where=f"absolute, at mean/deviation {SIGNALS[errors.argmax()]:.2g}",
+    )
+
+
+def adam_moments_against_simulation() -> Evidence:
+    """The integrals against a long run, against short runs, and where they must be those of a sign."""
+    rows = []
+    for signal, beta1, beta2 in ((0.5, 0.9, 0.95), (0.0, 0.8, 0.5), (2.0, 0.6, 0.9)):
+        update = simulated_updates(Adam(beta1, beta2), np.full(6000, signal), 1.0, rng=53)
+        mean, square = adam_moments([signal], [1.0], beta1, beta2)
+        name = f"{signal:g} at ({beta1}, {beta2})"
+        if signal:
+            rows.append(against_sample(f"mean, {name}", mean[0], update))
+        rows.append(against_sample(f"square, {name}", square[0], update**2))
+    run = Adam(0.9, 0.95)(0.7 + np.random.default_rng(54).standard_normal((10_000, 3, 1)))[:, 0]
+    mean, square = adam_moments([0.7], [1.0], 0.9, 0.95, steps=3)
+    first, one = adam_moments([0.7], [1.0], 0.9, 0.95, steps=1)
+    rows += [
+        against_sample("mean, step 3", mean[0], run),
+        against_sample("square, step 3", square[0], run**2),
+        Comparison("mean, step 1", first[0], float(erf(0.7 / math.sqrt(2))), tolerance=1e-8),
+        Comparison("square, step 1", one[0], 1.0, tolerance=1e-8),
+    ]
+    return Evidence("monte carlo", tuple(rows))
+
+
+def _mean_error(beta1: float, beta2: float) -> tuple[float, float]:
+    """Largest relative error of the mean field, and of its correction, over signals."""
+    mean, _ = adam_moments(SIGNALS, np.ones(SIGNALS.size), beta1, beta2)
+    plain = mean_update(SIGNALS, second_average(SIGNALS, 1.0))
+    better = corrected_mean(SIGNALS, 1.0, beta1, beta2)
+    return float(np.abs(plain / mean - 1).max()), float(np.abs(better / mean - 1).max())
+
+
+def adam_mean_over_beta2() -> Evidence:
+    """E[m]/sqrt(E[v]) against the exact mean: the error dies with 1 - beta_2; erf is not the limit."""
+    at_half = [float(adam_moments([0.5], [1.0], 0.9, beta2)[0][0]) for beta2 in (0.95, 0.999)]
+    limit = float(mean_update(0.5, second_average(0.5, 1.0)))
+    errors = {beta2: _mean_error(0.9, beta2) for beta2 in (0.95, 0.99, 0.999)}
+    return Evidence(
+        "approximation",
+        (
+            stated("signal 0.5: mean field", 0.4472, limit, 1e-4),
+            stated("corrected, beta_2 = 0.95", 0.4431, float(corrected_mean(0.5, 1.0, 0.9, 0.95)), 2e-4),
+            stated("exact, beta_2 = 0.95", 0.4432, at_half[0], 2e-4),
+            stated("exact, beta_2 = 0.999", 0.4470, at_half[1], 2e-4),
+            Comparison(
+                "gap at 0.999, first order",
+                limit - float(corrected_mean(0.5, 1.0, 0.9, 0.999)),
+                limit - at_half[1],
+                tolerance=0.01,
+            ),
+            stated("erf, for a sign", 0.3829, float(erf(0.5 / math.sqrt(2))), 2e-4),
+            stated("largest error, 0.95", 0.0149, errors[0.95][0], 0.02),
+            stated("largest error, 0.99", 0.0054, errors[0.99][0], 0.02),
+            stated("largest error, 0.999", 0.00062, errors[0.999][0], 0.02),
+            stated("corrected, 0.95", 0.00061, errors[0.95][1], 0.02),
+        ),
+        error=errors[0.95][0],
+        where="(0.9, 0.95), weak signals; 0.061 % corrected",
+    )
+
+
+def mean_field_of_adam_at_small_beta2() -> Evidence:
+    """Where it breaks: a second average that hardly averages."""
+    signals = np.array([0.1, 0.56])
+    mean, square = adam_moments(signals, np.ones(2), 0.9, 0.5)
+    plain = mean_update(signals, second_average(signals, 1.0))
+    squares = square_update(signals, 1.0, 0.9)
+    return Evidence(
+        "approximation",
+        (
+            stated("mean at signal 0.56", 0.861, plain[1] / mean[1], 0.01),
+            stated("square at signal 0.1", 0.728, squares[0] / square[0], 0.01),
+        ),
+        error=float(np.abs(squares / square - 1).max()),
+        where="beta = (0.9, 0.5)",
+    )
+
+
+def adam_square_over_the_plane() -> Evidence:
+    """E[m^2]/E[v] against the exact mean square, over beta_1, beta_2 and the signal."""
+    worst = {}
+    for beta1 in (0.0, 0.5, 0.9, 0.98):
+        for beta2 in (0.9, 0.95, 0.99):
+            _, square = adam_moments(SIGNALS, np.ones(SIGNALS.size), beta1, beta2)
+            worst[beta1, beta2] = np.abs(square_update(SIGNALS, 1.0, beta1) / square - 1)
+    _, square = adam_moments(SIGNALS, np.ones(SIGNALS.size), 0.9, 0.999)
+    worst[0.9, 0.999] = np.abs(square_update(SIGNALS, 1.0, 0.9) / square - 1)
+    common = worst[0.9, 0.95]
+    whole = max(worst, key=lambda pair: worst[pair].max())
+    model = equal_signal_model()
+    moments = mean_field(Adam(0.9, 0.95), model.gradient, model.noise(5.0))
+    variance = model.noise(5.0).diagonal()
+    return Evidence(
+        "approximation",
+        (
+            Comparison(
+                "mean field of the rule",
+                float(square_update(model.gradient, variance, 0.9)[2]),
+                float(moments.mean[2] ** 2 + moments.covariance.diagonal()[2]),
+            ),
+            stated("largest error, (0.9, 0.95)", 0.0558, common.max(), 0.01),
+            stated("largest error, (0.9, 0.999)", 0.0020, worst[0.9, 0.999].max(), 0.02),
+            stated("largest error of all", 0.104, worst[whole].max(), 0.02),
+        ),
+        error=float(worst[whole].max()),
+        where=f"{whole}; {100 * common.max():.1f} % at (0.9, 0.95)",
+    )
+
+
+def two_special_cases_of_adam() -> Evidence:
+    """beta_1 = 0 is SignSGD's second moment, beta_1 -> 1 the square of the mean; eta* falls with B there."""
+    g, variance, nearly = np.array([0.1, 1.0, 3.0]), np.array([1.0, 0.5, 4.0]), 1 - 1e-9
+    mean = mean_update(g, second_average(g, variance))
+    model = LocalModel([1.0, -1.0], [10.0, 10.0], [[1.0, 0.5], [0.5, 1.0]])  # s^T H s = 1, B_simple = 10
+    law = adam_law(model, nearly)
+    sizes = np.array([0.1, 1.0, 100.0])
+    full = full_momentum_lr(sizes, 2.0, 1.0, 10.0)
+    _, rmsprop = adam_moments(SIGNALS, np.ones(SIGNALS.size), 0.0, 0.95)
+    return Evidence(
+        "approximation",
+        (
+            Comparison("beta_1 = 0: square", float(square_update(g, variance, 0.0)[0]), 1.0),
+            stated("RMSProp, (0, 0.95): least", 0.956, rmsprop.min(), 0.001),
+            Comparison(
+                "beta_1 -> 1: square",
+                float(square_update(g, variance, nearly)[1]),
+                float(mean[1] ** 2),
+                tolerance=1e-8,
+            ),
+            Comparison(
+                "beta_1 -> 1: eta*, B = 0.1", float(full[0]), float(law.optimal_lr(0.1)), tolerance=1e-6
+            ),
+            Comparison("limit at large B", float(full_momentum_lr(1e12, 2.0, 1.0, 10.0)), 2.0),
+            Comparison("falls from B = 0.1 to 100", 1.0, float((np.diff(full) < 0).all())),
+        ),
+        error=float(1 - rmsprop.min()),
+        where="(0, 0.95); none as beta_1 -> 1",
+    )
+
+
+def adam_square_from_its_mean() -> Evidence:
+    """The same number from the mean alone."""
+    mean = mean_update(SIGNALS, second_average(SIGNALS, 1.0))
+    return Evidence(
+        "identity",
+        tuple(
+            Comparison(
+                f"beta_1 = {beta1}, signal {SIGNALS[index]:.2g}",
+                float(square_from_mean(mean, beta1)[index]),
+                float(square_update(SIGNALS, 1.0, beta1)[index]),
+            )
+            for beta1 in (0.0, 0.5, 0.95)
+            for index in (10, 40, 70)
+        ),
+    )
+
+
+def second_moment_of_adam() -> Evidence:
+    """The matrix against simulated updates of independent coordinates, and against the core's mean field."""
+    model = equal_signal_model(size=3, spread=0.5)
+    noise = model.noise(20.0)
+    rule = Adam(0.8, 0.98)
+    mean, square = adam_moments(model.gradient, noise.diagonal(), rule.beta1, rule.beta2)
+    formula = second_moment(mean_field(rule, model.gradient, noise).mean, rule.beta1)
+    deviation = np.sqrt(noise.diagonal())
+    updates = np.stack(
+        [
+            simulated_updates(rule, np.full(2000, model.gradient[i]), deviation[i], rng=60 + i, steps=400)
+            for i in range(3)
+        ]
+    )
+    moments = mean_field(rule, model.gradient, noise)
+    core = moments.covariance.dense() + np.outer(moments.mean, moments.mean)
+    exact_matrix = np.outer(mean, mean) + np.diag(square - mean**2)
+    errors = np.abs(formula / exact_matrix - 1)
+    return Evidence(
+        "approximation",
+        (
+            Comparison("core, (0, 0)", float(formula[0, 0]), float(core[0, 0])),
+            Comparison("core, (0, 2)", float(formula[0, 2]), float(core[0, 2])),
+            against_sample("simulated, (0, 1)", exact_matrix[0, 1], updates[0] * updates[1]),
+            against_sample("simulated, (1, 1)", exact_matrix[1, 1], updates[1] ** 2),
+            stated("largest error", 0.0304, errors.max(), 0.02),
+        ),
+        error=float(errors.max()),
+        where="three coordinates, beta = (0.8, 0.98)",
+    )
+
+
+def adam_is_not_the_sign_of_its_momentum() -> Evidence:
+    """phi = sign(m) is SignSGDM: at mu/sigma = 0.5 neither of its moments is Adam's."""
+    mean, square = adam_moments([0.5], [1.0], 0.9, 0.95)
+    sign = SignSGD(0.9)(0.5 + np.random.default_rng(55).standard_normal((8000, 132, 1)))[:, 0]
+    update = simulated_updates(Adam(0.9, 0.95), np.full(6000, 0.5), 1.0, rng=56)
+    of_sign = float(erf(0.5 * math.sqrt(19 / 2)))
+    return Evidence(
+        "monte carlo",
+        (
+            against_sample("sign(m): mean", of_sign, sign),
+            against_sample("Adam: mean", mean[0], update),
+            stated("sign(m): mean, stated", 0.971, of_sign, 1e-3),
+            stated("Adam: mean, stated", 0.443, mean[0], 1e-3),
+            stated("sign(m): mean square", 1.0, np.mean(sign**2), 1e-9),
+            stated("Adam: mean square", 0.230, square[0], 1e-3),
+        ),
+    )
+
+
+# ------------------------------------------------------------------------------- Adam, scalar laws
+def one_ratio_for_all_coordinates() -> Evidence:
+    """One ratio for all coordinates: exact step for equal ratios, its error when they spread."""
+    model = equal_signal_model()
+    core = scalar_mean_field(Adam(0.9, 0.95), model.gradient, model.noise(5.0)).mean
+    scalar = scalar_mean_update(model.gradient, 5.0, model.simple_noise_scale)
+    normal = np.random.default_rng(57).standard_normal(100_000)
+    figures, signals = {0.0: 0.0995, 0.5: 0.142, 1.0: 0.326, 2.0: 0.841}, {}
+    for spread in figures:
+        ratios = np.exp(spread * normal)  # sigma_i / |g_i|
+        size = 0.01 * np.mean(ratios**2)
+        signals[spread] = float(mean_update(1.0, second_average(1.0, ratios**2 / size)).mean())
+    return Evidence(
+        "approximation",
+        (
+            Comparison("core", float(scalar[0]), float(core[0])),
+            *(
+                stated(f"signal at spread {s:g}, 0.01 B_simple", figures[s], signals[s], 0.02)
+                for s in figures
+            ),
+        ),
+        error=signals[2.0] / 0.0995 - 1,
+        where="spread 2, B = 0.01 B_simple; none for equal ratios",
+    )
+
+
+def adam_law_against_minimised_loss() -> Evidence:
+    """Equal ratios of signal to noise: the law against exact moments, and those against a searched loss."""
+    model = equal_signal_model()
+    law = adam_law(model, 0.9)
+    sizes = model.simple_noise_scale * np.geomspace(1e-3, 1e3, 61)
+    true = expected_step(model, Adam(0.9, 0.95), sizes, exact_adam)
+    errors = law.optimal_lr(sizes) / true.optimal_lr - 1
+    worst = int(np.abs(errors).argmax())
+    rows = []
+    for size in model.simple_noise_scale * np.array([0.02, 0.5]):
+        found, error = minimised_loss(model, Adam(0.9, 0.95), float(size), samples=1500, seed=58)
+        reference = float(expected_step(model, Adam(0.9, 0.95), size, exact_adam).optimal_lr)
+        rows.append(
+            Comparison(
+                f"exact moments, B = {size / model.simple_noise_scale:g} B_simple", reference, found, error
+            )
+        )
+    size = 0.3 * model.simple_noise_scale
+    beta = (1 + 1 / 0.3) ** -0.5
+    g, H, s = model.gradient, model.hessian.dense(), np.sign(model.gradient)
+    off = float(s @ H @ s - np.trace(H))
+    sign_law = float(np.abs(g).sum() / (np.trace(H) / beta + beta * off))
+    rows += [
+        Comparison("beta_1 = 0: SignSGD's law", float(adam_law(model, 0.0).optimal_lr(size)), sign_law),
+        Comparison(
+            "beta_1 -> 1",
+            float(adam_law(model, 1 - 1e-9).optimal_lr(size)),
+            float(full_momentum_lr(size, law.alignment, law.signal_curvature, law.noise_scale)),
+            tolerance=1e-6,
+        ),
+        Comparison(
+            "scalar mean field",
+            float(law.optimal_lr(size)),
+            float(expected_step(model, Adam(0.9, 0.95), size, scalar_mean_field).optimal_lr),
+        ),
+        stated("largest error", -0.0261, errors[worst], 0.02),
+    ]
+    return Evidence(
+        "approximation",
+        tuple(rows),
+        error=float(abs(errors[worst])),
+        where=f"equal ratios, {sizes[worst] / model.simple_noise_scale:.2g} B_simple",
+    )
+
+
+def adam_law_with_unequal_signals() -> Evidence:
+    """Where it breaks: sigma_i/|g_i| spread over coordinates. The mean field by coordinate does not mind."""
+    rng = np.random.default_rng(59)
+    model = LocalModel(np.ones(1000), np.exp(2.0 * rng.standard_normal(1000)), np.ones(1000))
+    sizes = model.simple_noise_scale * np.array([1e-3, 1e-2, 0.1, 1.0])
+    true = expected_step(model, Adam(0.9, 0.95), sizes, exact_adam)
+    law = adam_law(model, 0.9)
+    coordinate = expected_step(model, Adam(0.9, 0.95), sizes).optimal_lr / true.optimal_lr
+    return Evidence(
+        "approximation",
+        (
+            stated(
+                "eta*, 0.001 B_simple: law/exact", 0.38, law.optimal_lr(sizes[0]) / true.optimal_lr[0], 0.02
+            ),
+            stated(
+                "eta*, 0.1 B_simple: law/exact", 1.64, law.optimal_lr(sizes[2]) / true.optimal_lr[2], 0.02
+            ),
+            stated(
+                "loss, 0.001 B_simple: law/exact",
+                0.10,
+                law.loss_decrease(sizes[0]) / true.loss_decrease[0],
+                0.02,
+            ),
+            Comparison(
+                "by coordinate: within 4 %",
+                1.0,
+                float(coordinate[np.abs(coordinate - 1).argmax()]),
+                tolerance=0.04,
+            ),
+        ),
+        error=float(np.abs(law.optimal_lr(sizes) / true.optimal_lr - 1).max()),
+        where="sigma_i/|g_i| log-normal, spread 1",
+    )
+
+
+def adam_with_a_diagonal_hessian() -> Evidence:
+    """The printed form against the general one; local slopes; the factor 1/c at small batches."""
+    model = equal_signal_model(diagonal=True)
+    law = adam_law(model, 0.9)
+    size = 0.2 * model.simple_noise_scale
+    beta = (1 + 1 / 0.2) ** -0.5
+    printed = law.alignment / ((0.1 / 1.9 / beta + beta * 1.8 / 1.9) * model.hessian.trace())
+    unit = unit_law(0.9)
+    figures = {0.001: 0.48, 0.01: 0.35, 0.0588: 0.0, 0.1: -0.11, 1.0: -0.20}
+    slopes = [
+        stated(f"slope at {share:g} B_simple", figure, _slope(unit, share), 0.02)
+        if figure
+        else Comparison(
+            f"slope at {share:g} B_simple", 0.0, _slope(unit, share), tolerance=0.005, absolute=True
+        )
+        for share, figure in figures.items()
+    ]
+    return Evidence(
+        "identity",
+        (
+            Comparison("printed form", float(law.optimal_lr(size)), float(printed)),
+            Comparison(
+                "scalar mean field",
+                float(law.optimal_lr(size)),
+                float(expected_step(model, Adam(0.9, 0.95), size, scalar_mean_field).optimal_lr),
+            ),
+            *slopes,
+        ),
+        error=0.0,
+        where="given the law",
+    )
+
+
+def _slope(law: ScalarLaw, batch_size: float, step: float = 1e-4) -> float:
+    """d log eta* / d log B."""
+    low, high = law.optimal_lr(batch_size * np.exp([-step, step]))
+    return float(np.log(high / low) / (2 * step))
+
+
+def peak_of_adam() -> Evidence:
+    """The peak against a search over the curve; none at beta_1 <= 1/3 for a diagonal Hessian."""
+    rows = []
+    for name, law in (
+        ("diagonal, 0.9", unit_law(0.9)),
+        ("diagonal, 0.5", unit_law(0.5)),
+        ("dense, 0.4", adam_law(equal_signal_model(), 0.4)),
+    ):
+        found = minimize_scalar(
+            lambda x, law=law: -float(law.optimal_lr(math.exp(x))),
+            bounds=(-10, 15),
+            method="bounded",
+            options={"xatol": 1e-9},
+        )
+        rows.append(Comparison(name, law.peak_batch_size, math.exp(found.x), tolerance=1e-5))
+    unit = unit_law(0.9)
+    peak = unit.peak_batch_size
+    rows += [
+        stated("beta_1 = 0.9: in B_simple", 0.0588, peak, 1e-3),
+        Comparison("beta* there", math.sqrt(0.1 / 1.8), float(scalar_mean_update(1.0, peak, 1.0))),
+        Comparison("printed form", 0.1 / 1.7, peak),
+        Comparison(
+            "beta_1 = 1/3: rises for ever",
+            1.0,
+            float(unit_law(1 / 3).peak_batch_size > 1e12),
+        ),
+        Comparison("beta_1 = 0.34: peaks", 1.0, float(unit_law(0.34).peak_batch_size < 40)),
+    ]
+    return Evidence("limit", tuple(rows))
+
+
+def loss_decrease_of_adam() -> Evidence:
+    """Against the scalar mean field and exact moments; it rises where eta* falls."""
+    model = equal_signal_model()
+    law = adam_law(model, 0.9)
+    sizes = model.simple_noise_scale * np.geomspace(1e-3, 1e3, 61)
+    true = expected_step(model, Adam(0.9, 0.95), sizes, exact_adam)
+    scalar = expected_step(model, Adam(0.9, 0.95), sizes, scalar_mean_field)
+    errors = np.abs(law.loss_decrease(sizes) / true.loss_decrease - 1)
+    unit = unit_law(0.9)
+    share = {
+        size: float(unit.loss_decrease(size)) / unit.max_loss_decrease for size in (0.0588, 0.1, 1.0, 10.0)
+    }
+    rate = {size: float(unit.optimal_lr(size)) for size in share}
+    run = simulated_step(model, Adam(0.9, 0.95), 0.1 * model.simple_noise_scale, samples=1500, rng=64)
+    at = expected_step(model, Adam(0.9, 0.95), 0.1 * model.simple_noise_scale, exact_adam)
+    return Evidence(
+        "approximation",
+        (
+            Comparison(
+                "scalar mean field", float(law.loss_decrease(sizes)[20]), float(scalar.loss_decrease[20])
+            ),
+            Comparison(
+                "exact, simulated",
+                float(at.loss_decrease),
+                float(run.loss_decrease),
+                float(run.loss_decrease_se),
+            ),
+            *(
+                stated(f"decrease at {s:g} B_simple", f, share[s], 1e-3)
+                for s, f in zip(share, (0.528, 0.655, 0.950, 0.995), strict=True)
+            ),
+            *(
+                stated(f"eta* at {s:g} B_simple", f, rate[s], 5e-3)
+                for s, f in zip(share, (2.24, 2.17, 1.34, 1.04), strict=True)
+            ),
+            stated("largest error", 0.0143, errors.max(), 0.02),
+        ),
+        error=float(errors.max()),
+        where=f"equal ratios, {sizes[errors.argmax()] / model.simple_noise_scale:.2g} B_simple",
+    )
+
+
+def momentum_in_adam_is_no_larger_batch() -> Evidence:
+    """For the loss decrease momentum multiplies Adam's batch by 19, for the learning rate it does not."""
+    with_momentum, without = unit_law(0.9), unit_law(0.0)
+    small = 1e-8
+    rise = float(with_momentum.optimal_lr(small)) / math.sqrt(small)
+    sign_rise = float(without.optimal_lr(19 * small)) / math.sqrt(small)
+    return Evidence(
+        "limit",
+        (
+            Comparison(
+                "loss decrease at 0.1 B_simple",
+                float(with_momentum.loss_decrease(0.1)),
+                float(without.loss_decrease(1.9)),
+            ),
+            Comparison("eta*/sqrt(B/B_simple), Adam", 19.0, rise, tolerance=1e-6),
+            Comparison("eta*/sqrt(B/B_simple), SignSGDM", math.sqrt(19), sign_rise, tolerance=1e-6),
+            stated(
+                "eta* at 0.1: Adam/SignSGDM",
+                2.68,
+                float(with_momentum.optimal_lr(0.1) / without.optimal_lr(1.9)),
+                5e-3,
+            ),
+        ),
+        error=rise / sign_rise - 1,
+        where="eta*, small batches",
+    )
+
+
+ERRATA = [
+    Erratum(
+        where="11301.22",
+        kind="wrong claim",
+        says="Beyond the batch size of the peak, learning becomes less efficient.",
+        finds="Under the article's own equations only the learning rate falls there. The loss decrease at "
+        "that rate goes on rising with B: at beta_1 = 0.9 and a diagonal Hessian from 0.53 of its maximum at "
+        "the peak to 0.95 at B = B_simple.",
+        check="loss_decrease_of_adam",
+    ),
+    Erratum(
+        where="11301, two special cases",
+        kind="overstatement",
+        says="Momentum always amounts to a larger batch, for Adam as well.",
+        finds="For Adam this is true of the loss decrease and not of the learning rate, which at small "
+        "batches is (1/c) sqrt(B/B_simple) of its limit: 19 where SignSGD with momentum has sqrt(19), at "
+        "beta_1 = 0.9 and a diagonal Hessian.",
+        check="momentum_in_adam_is_no_larger_batch",
+    ),
+    Erratum(
+        where="11301, a larger batch",
+        kind="overstatement",
+        says="Averaging over the path removes gradient noise at little cost, as a larger batch would.",
+        finds="From one step it does. Over many steps the same noise comes back in the steps after it: SGD "
+        "with momentum settles at the variance of SGD without it, not at that of a larger batch.",
+        check="momentum_does_not_lower_the_floor",
+    ),
+    Erratum(
+        where="10542.d39",
+        kind="wrong claim",
+        says="Adam's update is about the sign of its momentum.",
+        finds="That is SignSGD with momentum. At a mean of half the deviation and (0.9, 0.95) its mean is "
+        "0.97 where Adam's is 0.44, and its mean square 1 where Adam's is 0.23.",
+        check="adam_is_not_the_sign_of_its_momentum",
+    ),
+    Erratum(
+        where="10542, questions and answers 1 and 2, on Adam",
+        kind="wrong claim",
+        says="With a diagonal Hessian the optimal learning rate only rises with the batch size.",
+        finds="True for SignSGD. Adam's peaks, also with a diagonal Hessian, whenever beta_1 exceeds 1/3: at "
+        "0.059 B_simple for beta_1 = 0.9.",
+        check="peak_of_adam",
+    ),
+]
+
+_STATIONARY = "gradient constant over the memory of the average, noise new at every step"
+
+VALIDITY = [
+    Validity(
+        law="Momentum multiplies the batch of SGD",
+        ids=("11301.7", "11301.8", "lrbs.averaging", "lrbs.start-up", "lrbs.nesterov"),
+        assumptions=f"one step from frozen weights; {_STATIONARY}",
+        status="exact on a quadratic",
+        error="none for one step; many steps settle at the variance of the smaller batch",
+        breaks="momentum_does_not_lower_the_floor",
+    ),
+    Validity(
+        law="Momentum multiplies the batch of SignSGD, Lion and Muon",
+        ids=("11301.11", "lrbs.averaging", "lrbs.lion"),
+        assumptions=f"the same, and normal noise; {_STATIONARY}",
+        status="exact for normal noise",
+        error="none for normal noise; {signs_under_skewed_noise:.2f} of the mean sign, exponential noise",
+        breaks="signs_under_skewed_noise",
+    ),
+    Validity(
+        law="Mean sign of an average",
+        ids=("11301.10",),
+        assumptions=_STATIONARY,
+        status="mean field",
+        error="at most {sign_of_an_average:.3f} (absolute) under normal noise",
+        breaks="signs_under_skewed_noise",
+    ),
+    Validity(
+        law="Adam's mean update",
+        ids=("11301.13", "lrbs.adam-mean"),
+        assumptions=f"{_STATIONARY}; 1 - beta_2 small",
+        status="mean field, exact as beta_2 -> 1",
+        error="{adam_mean_over_beta2:.1%} at (0.9, 0.95) under normal noise, 0.06% with the first correction",
+        breaks="mean_field_of_adam_at_small_beta2",
+    ),
+    Validity(
+        law="Adam's mean square",
+        ids=("11301.16", "11301.19", "11301.20", "11267.3", "11267.6"),
+        assumptions=f"{_STATIONARY}; independent coordinates for the whole matrix",
+        status="mean field, exact as beta_2 -> 1",
+        error="at most {adam_square_over_the_plane:.0%} for beta_2 >= 0.9, under normal noise",
+        breaks="mean_field_of_adam_at_small_beta2",
+    ),
+    Validity(
+        law="Adam's learning rate, peak and loss decrease",
+        ids=(
+            "11301.15",
+            "11301.18",
+            "11301.21",
+            "11301.22",
+            "11301.tsurge",
+            "lrbs.adam-peak",
+            "lrbs.adam-loss",
+        ),
+        assumptions="independent coordinates that share one ratio of signal to noise; stationary averages",
+        status="mean field, scalar form",
+        error="{adam_law_against_minimised_loss:.1%} of the learning rate and {loss_decrease_of_adam:.1%} of "
+        "the loss decrease when the ratios are equal",
+        breaks="adam_law_with_unequal_signals",
+    ),
+    Validity(
+        law="Adam's moments as integrals",
+        ids=("lrbs.adam-normal",),
+        assumptions="normal noise, new at every step; constant gradient",
+        status="exact for normal noise",
+        error="that of the quadrature, below 1e-7",
+        breaks="signs_under_skewed_noise",
+    ),
+]

@@ -1,0 +1,441 @@
+"""Checks of chapter 2, second half: SignSGD's law, the surge, and the one hyperbola of the loss."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from lrbs.checks.evidence import Comparison, Evidence, stated
+from lrbs.checks.findings import Erratum, Validity
+from lrbs.checks.problems import minimised_loss
+from lrbs.curves import implied_noise_scale, normalised_batch_size, power_saturation, preconditioned_limits
+from lrbs.erf_route import ERF_SLOPE, erf_route_sign
+from lrbs.gaussian import sign_mean
+from lrbs.model import LocalModel
+from lrbs.moments import exact, mean_field, scalar_mean_field
+from lrbs.peaks import peak_beta_from_loss_scale, peak_from_loss_scale
+from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
+from lrbs.scalar_law import ScalarLaw
+from lrbs.simulate import simulated_step
+from lrbs.step import expected_step
+from lrbs.tradeoff import fit_tradeoff
+from lrbs.validation import Array
+
+
+def surging_model(size: int = 16, own_curvature: float = 3.0, squared_ratio: float = 64.0) -> LocalModel:
+    """One signal-to-noise ratio for all coordinates, and a Hessian s s^T + own_curvature I, s = sign(g).
+
+    Gradients of either sign and of sizes up to 3, deviations kappa |g|, with kappa^2 = `squared_ratio` =
+    B_simple. Its learning rate surges if size - 1 > own_curvature + 1.
+    """
+    gradient = np.geomspace(0.3, 3.0, size) * (-1.0) ** np.arange(size)
+    signs = np.sign(gradient)
+    hessian = np.outer(signs, signs) + own_curvature * np.eye(size)
+    return LocalModel(gradient, squared_ratio * gradient**2, hessian)
+
+
+def losing_model() -> LocalModel:
+    """One clear coordinate that matters and a hundred noisy ones that spoil its step when they agree."""
+    hessian = 0.001 * np.eye(101)
+    hessian[0, 0] += 1.0
+    hessian[1:, 1:] += 0.01
+    return LocalModel(np.r_[1.0, np.full(100, 0.05)], np.r_[0.1, np.ones(100)] ** 2, hessian)
+
+
+def sign_learning_rate_against_minimised_loss() -> Evidence:
+    """The scalar law beside the best learning rate of simulated losses: surge and all."""
+    model = surging_model()
+    law = ScalarLaw.of_sign(model)
+    rows = []
+    for share in (0.03, 0.3, 3.0):
+        batch_size = share * law.noise_scale
+        found, error = minimised_loss(model, SignSGD(), batch_size, samples=2000, seed=2)
+        true = float(expected_step(model, SignSGD(), batch_size, exact).optimal_lr)
+        rows.append(Comparison(f"exact moments, B = {share} B_simple", true, found, error))
+    sizes = law.noise_scale * np.geomspace(1e-4, 1e3, 400)
+    curve = expected_step(model, SignSGD(), sizes, exact).optimal_lr
+    ratio = law.optimal_lr(sizes) / curve - 1
+    rows.append(stated("law, largest overshoot", 0.253, ratio.max(), 0.005))
+    rows.append(stated("law, largest undershoot", -0.013, ratio.min(), 0.01))
+    rows.append(stated("height of the exact surge", 1.23, curve.max() / curve[-1], 0.02))
+    rows.append(stated("height of the law's surge", 1.23, law.peak_lr / law.limit_lr, 0.02))
+    return Evidence(
+        "approximation", tuple(rows), error=float(np.abs(ratio).max()), where="small B; one ratio sigma/|g|"
+    )
+
+
+def square_root_slope() -> Evidence:
+    """Slope 1/2 of learning rate against batch size, for the law and for the exact curve; where it ends."""
+    model = surging_model()
+    law = ScalarLaw.of_sign(model)
+    sizes = law.noise_scale * np.array([1e-7, 1e-6])
+    slopes = [
+        float(np.log10(curve[1] / curve[0]))
+        for curve in (law.optimal_lr(sizes), expected_step(model, SignSGD(), sizes, exact).optimal_lr)
+    ]
+    near = 0.01 * law.noise_scale
+    over = float(law.small_batch_lr(near) / law.optimal_lr(near))
+    return Evidence(
+        "limit",
+        (
+            Comparison("slope of the law", 0.5, slopes[0], tolerance=1e-4),
+            Comparison("slope of the exact curve", 0.5, slopes[1], tolerance=1e-4),
+            stated("square root / law at B_simple/100", 1.042, over, 0.002),
+        ),
+        error=over - 1,
+        where="B = B_simple/100, off-diagonal sum 3.75 times the trace",
+    )
+
+
+def surge_peak() -> Evidence:
+    """beta* and its batch size against a search along the curve; which Hessians have a peak at all."""
+    law = ScalarLaw.of_sign(surging_model())
+    found = minimize_scalar(
+        lambda log: -float(law.optimal_lr(np.exp(log))), bracket=(0.0, 3.0, 9.0), tol=1e-9
+    )
+    top = float(np.exp(found.x))
+    rows = [
+        Comparison(
+            "beta* of the curve", law.peak_beta, float(normalised_batch_size(top, 64.0)), tolerance=1e-5
+        ),
+        Comparison("its batch size", law.peak_batch_size, top, tolerance=1e-5),
+        Comparison("its height", law.peak_lr, -float(found.fun)),
+    ]
+    # A peak inside the range if and only if the off-diagonal sum exceeds the trace.
+    rng = np.random.default_rng(3)
+    sizes = np.geomspace(1e-3, 1e9, 400)
+    wrong = surging = 0
+    for _ in range(200):
+        size = int(rng.integers(2, 12))
+        root = rng.standard_normal((size, size)) + rng.uniform(0, 2)
+        each = ScalarLaw.of_sign(LocalModel(np.ones(size), np.ones(size), root.T @ root))
+        peaked = bool(each.optimal_lr(sizes).argmax() < len(sizes) - 1)
+        wrong += peaked != each.has_surge
+        surging += each.has_surge
+    rows.append(Comparison("200 random Hessians: wrong verdicts", 0.0, float(wrong)))
+    rows.append(stated("200 random Hessians: share with a surge", 0.695, surging / 200, 0.01))
+    return Evidence("identity", tuple(rows))
+
+
+def surge_needs_three_coordinates() -> Evidence:
+    """Size does not make a surge: N = 3 has one, N = 2 never; and Adam's needs no off-diagonal curvature."""
+    three = ScalarLaw.of_sign(LocalModel(np.ones(3), np.ones(3), np.ones((3, 3)) + 0.01 * np.eye(3)))
+    rng = np.random.default_rng(4)
+    largest = 0.0
+    for _ in range(300):
+        root = rng.standard_normal((2, 2)) * rng.uniform(0, 3, 2)
+        hessian = root.T @ root
+        gradient = rng.standard_normal(2)
+        two = ScalarLaw.of_sign(LocalModel(gradient, np.ones(2), hessian + 1e-12 * np.eye(2)))
+        largest = max(largest, two.signal_curvature / two.noise_curvature)
+    sizes = np.geomspace(1e-3, 1e4, 500)
+    adam = expected_step(LocalModel(np.ones(3), np.ones(3), np.ones(3)), Adam(0.9, 0.95), sizes)
+    peak = sizes[adam.optimal_lr.argmax()]
+    return Evidence(
+        "published number",
+        (
+            stated("N = 3, H = 11^T + 0.01 I: beta*", 0.711, three.peak_beta, 0.001),
+            Comparison("N = 2: s^T H s / tr H, at most", 2.0, max(largest, 2.0)),
+            stated("N = 2: the largest of 300", 2.0, largest, 0.02),
+            stated("Adam (0.9), diagonal H: peak / B_simple", 0.0588, peak, 0.03),
+        ),
+        where="existence of a surge",
+    )
+
+
+def no_surge_on_its_own_hessian() -> Evidence:
+    """H = diag(|g|)/eta_max, which SignSGD takes for granted, and SGD's H = I/eta_max: square roots."""
+    g = surging_model().gradient
+    sizes = np.array([1.0, 64.0, 1e4])
+    rows = []
+    for name, hessian in (("diag |g|", np.abs(g) / 0.2), ("I", np.full(g.size, 1 / 0.2))):
+        law = ScalarLaw.of_sign(LocalModel(g, 64.0 * g**2, hessian))
+        limit = 0.2 if name == "diag |g|" else 0.2 * float(np.abs(g).mean())
+        formula = power_saturation(sizes, limit, 64.0)
+        rows += [
+            Comparison(f"H ~ {name}, B = {b:g}", float(f), float(v))
+            for b, f, v in zip(sizes, formula, law.optimal_lr(sizes), strict=True)
+        ]
+    return Evidence("identity", tuple(rows))
+
+
+def larger_batch_can_lose() -> Evidence:
+    """Loss decrease of SignSGD where ratios differ: exact, coordinate by coordinate, and scalar."""
+    model = losing_model()
+    sizes = np.array([1.0, 10.0, 100.0, 1e12])
+    figures = {
+        exact: (0.318, 0.362, 0.256, 0.178),
+        mean_field: (0.330, 0.351, 0.239, 0.178),
+        scalar_mean_field: (0.067, 0.153, 0.175, 0.178),
+    }
+    rows = []
+    decreases = {}
+    for method, numbers in figures.items():
+        name = str(getattr(method, "__name__", method))
+        decreases[name] = expected_step(model, SignSGD(), sizes, method).loss_decrease
+        for size, figure, value in zip(("1", "10", "100", "inf"), numbers, decreases[name], strict=True):
+            rows.append(stated(f"{name}, B = {size}", figure, value, 0.005))
+    law = ScalarLaw.of_sign(model)
+    rows.append(
+        Comparison("closed law, B = 10", float(law.loss_decrease(10.0)), decreases["scalar_mean_field"][1])
+    )
+    run = simulated_step(model, SignSGD(), 10.0, samples=4000, rng=5)
+    rows.append(
+        Comparison(
+            "simulated, B = 10", decreases["exact"][1], float(run.loss_decrease), float(run.loss_decrease_se)
+        )
+    )
+    return Evidence(
+        "approximation",
+        tuple(rows),
+        error=float(np.abs(decreases["scalar_mean_field"] / decreases["exact"] - 1).max()),
+        where="the scalar law at B = 1; the exact curve falls from B = 10 on",
+    )
+
+
+def loss_scale_identities() -> Evidence:
+    """The two closed numbers against alignment and curvature of the scalar method, half and full."""
+    model = surging_model()
+    law = ScalarLaw.of_sign(model)
+    half = expected_step(model, SignSGD(), law.loss_scale, scalar_mean_field).loss_decrease
+    whole = expected_step(model, SignSGD(), 1e14, scalar_mean_field).loss_decrease
+    g, H = model.gradient, model.hessian.dense()
+    off = (H * np.sign(np.outer(g, g))).sum() - np.trace(H)
+    trace, total = float(np.trace(H)), float(np.abs(g).sum())
+    by_hand = float(model.simple_noise_scale * trace / (trace + off))
+    return Evidence(
+        "identity",
+        (
+            Comparison("limit, as printed", law.max_loss_decrease, 0.5 * total**2 / (trace + off)),
+            Comparison("limit, by the scalar method", law.max_loss_decrease, float(whole)),
+            Comparison("scale, as printed", law.loss_scale, by_hand),
+            Comparison("half of the limit at the scale", law.max_loss_decrease / 2, float(half)),
+            Comparison(
+                "law over B",
+                law.max_loss_decrease / (1 + law.loss_scale / 5.0),
+                float(law.loss_decrease(5.0)),
+            ),
+        ),
+    )
+
+
+def sign_run_lengths(batch_sizes: Array, safety: float, runs: int = 32, seed: int = 6) -> Array:
+    """Steps that SignSGD needs to a twentieth of its loss, at a fraction of the law's learning rate.
+
+    The quadratic (sum w)^2/2 + |w|^2/2 in 8 dimensions from w = (1, ..., 1), with independent noise of one
+    variance, scaled along the run so that B_simple stays 64; beta* stays (2/7)^(1/2).
+
+    Returns
+    -------
+    ndarray, shape (len(batch_sizes), runs)
+    """
+    size, noise_scale = 8, 64.0
+    rng = np.random.default_rng(seed)
+    lengths = np.empty((len(batch_sizes), runs))
+    for index, batch_size in enumerate(batch_sizes):
+        w = np.ones((runs, size))
+        start = loss = (w.sum(axis=1) ** 2 + (w**2).sum(axis=1)) / 2
+        beta = float(normalised_batch_size(batch_size, noise_scale))
+        done, count = np.full(runs, np.nan), 0
+        while np.isnan(done).any():
+            g = w.sum(axis=1, keepdims=True) + w
+            signal = np.sign(g).sum(axis=1) ** 2 + size
+            curvature = 2 * size + beta**2 * (signal - 2 * size)
+            eta = safety * beta * np.abs(g).sum(axis=1) / curvature
+            deviation = np.sqrt(noise_scale * (g**2).mean(axis=1, keepdims=True) / batch_size)
+            w = w - eta[:, None] * np.sign(g + deviation * rng.standard_normal(w.shape))
+            before, loss = loss, (w.sum(axis=1) ** 2 + (w**2).sum(axis=1)) / 2
+            reached = np.isnan(done) & (loss <= 0.05 * start)
+            before, after = before[reached], loss[reached]
+            done[reached] = count + np.log(before / (0.05 * start[reached])) / np.log(before / after)
+            count += 1
+        lengths[index] = done
+    return lengths
+
+
+def sign_steps_against_examples() -> Evidence:
+    """The hyperbola fitted to whole runs of SignSGD, and what it then says of the surge."""
+    sizes = np.array([2.0, 8.0, 32.0, 128.0, 512.0])
+    noise_scale, peak_beta = 64.0, np.sqrt(2 / 7)
+    law = ScalarLaw(8 * 9.0, 72.0, 16.0, noise_scale)
+    fit = fit_tradeoff(sizes, sign_run_lengths(sizes, safety=0.05).mean(axis=1))
+    seen, older = fit.critical_batch_size, ERF_SLOPE * noise_scale
+    large_steps = fit_tradeoff(sizes, sign_run_lengths(sizes, safety=0.2).mean(axis=1)).critical_batch_size
+    return Evidence(
+        "approximation",
+        (
+            stated("loss scale seen by whole runs", 21.5, seen, 0.05),
+            stated("by the mean field (11280.10)", 14.2, law.loss_scale, 0.005),
+            stated("by the older route (10542.31)", 22.3, ERF_SLOPE * law.loss_scale, 0.005),
+            stated("beta* from the fit, older route", 0.52, peak_beta_from_loss_scale(seen, older), 0.05),
+            stated("true beta*", 0.535, peak_beta, 0.005),
+            stated("surge from the fit, older route", 37.5, peak_from_loss_scale(seen, older), 0.1),
+            stated("seen by runs of longer steps (0.2 eta*)", 34.8, large_steps, 0.1),
+        ),
+        error=abs(law.loss_scale / seen - 1),
+        where="loss scale of the mean field against whole runs at 0.05 of eta*",
+    )
+
+
+def rules_for_collapse() -> dict[str, UpdateRule]:
+    """One of each rule, for the 16 parameters of :func:`surging_model`."""
+    return {
+        "SGD": SGD(),
+        "SignSGD": SignSGD(),
+        "SoftSign": SoftSignSGD(1.0),
+        "Adam": Adam(0.9, 0.95),
+        "Muon": Muon((4, 4)),
+        "Newton": Preconditioned(np.linalg.inv(surging_model().hessian.dense())),
+    }
+
+
+def one_hyperbola() -> Evidence:
+    """The noise scale that each point of a curve implies: one number a rule, with the scalar step only."""
+    model = surging_model()
+    sizes = np.array([0.1, 10.0, 1000.0])
+    rows = []
+    for name, rule in rules_for_collapse().items():
+        whole = expected_step(model, rule, 1e14, scalar_mean_field).loss_decrease
+        curve = expected_step(model, rule, sizes, scalar_mean_field).loss_decrease
+        implied = implied_noise_scale(sizes, curve, whole)
+        rows.append(
+            Comparison(
+                f"{name}: scale at B = 0.1 and 1000", float(implied[0]), float(implied[2]), tolerance=1e-6
+            )
+        )
+    limit, scale = preconditioned_limits(model, 1 / np.abs(model.gradient))
+    law = ScalarLaw.of_sign(model)
+    rows.append(Comparison("G = diag |g|: limit of SignSGD", limit, law.max_loss_decrease))
+    rows.append(Comparison("G = diag |g|: scale of SignSGD", scale, law.loss_scale))
+    # Without the scalar step the curve need not be a hyperbola at all.
+    losing = losing_model()
+    limit_lost = expected_step(losing, SignSGD(), 1e12).loss_decrease
+    lost = implied_noise_scale(10.0, expected_step(losing, SignSGD(), 10.0).loss_decrease, limit_lost)
+    rows.append(stated("unequal ratios, mean field: scale at B = 10", -4.93, float(lost), 0.01))
+    return Evidence("identity", tuple(rows))
+
+
+def constant_pi_over_two() -> Evidence:
+    """What the constant between the two routes changes: learning rates and loss scales at small batches."""
+    model = surging_model()
+    law, older = ScalarLaw.of_sign(model), ScalarLaw.of_sign(model, ERF_SLOPE * model.simple_noise_scale)
+    tiny = 1e-9 * law.noise_scale
+    true = expected_step(model, SignSGD(), tiny, exact)
+    rates = [float(law.optimal_lr(tiny) / other) for other in (older.optimal_lr(tiny), true.optimal_lr)]
+    decreases = float(law.loss_decrease(tiny) / true.loss_decrease)
+    return Evidence(
+        "limit",
+        (
+            stated("learning rates, mean field / older", 1.2533, rates[0], 1e-4),
+            stated("learning rates, mean field / exact", 1.2533, rates[1], 1e-4),
+            stated("loss decreases, mean field / exact", 1.5708, decreases, 1e-4),
+            Comparison(
+                "means, older / exact",
+                1.0,
+                float(erf_route_sign(1e-6, 1.0) / sign_mean(1e-6, 1.0)),
+            ),
+        ),
+        error=float(np.sqrt(ERF_SLOPE) - 1),
+        where="B far below B_simple, normal noise",
+    )
+
+
+ERRATA = [
+    Erratum(
+        where="11280.9",
+        kind="misprint",
+        says="the middle expression takes the loss at w - eta* g_B",
+        finds="it must be w - eta* phi_B: the update, which for a sign rule is not the gradient",
+        check="larger_batch_can_lose",
+    ),
+    Erratum(
+        where="11280, after 11280.2",
+        kind="overstatement",
+        says="the mean field differs from the older result by an unimportant constant pi/2",
+        finds="at small batches a factor 1.253 in learning rates and 1.571 in loss decreases and scales",
+        check="constant_pi_over_two",
+    ),
+    Erratum(
+        where="11280, after 11280.10",
+        kind="overstatement",
+        says="the loss decrease rises with B whatever the Hessian, for the whole Hessian is kept",
+        finds="true with one ratio for all coordinates; with unequal ratios the exact decrease can fall, "
+        "here from 0.362 at B = 10 to 0.178",
+        check="larger_batch_can_lose",
+    ),
+    Erratum(
+        where="11280.19",
+        kind="overstatement",
+        says="the error term tends to 0 for sigma -> 0 and for sigma -> infinity",
+        finds="for large sigma only absolutely: there it equals the leading term, and the true relative "
+        "error tends to sqrt(pi/2) - 1 = 25.3 %",
+        check="normal_correction_peak",
+    ),
+    Erratum(
+        where="11280.17",
+        kind="overstatement",
+        says="the bounded second term of the series speaks for the approximation",
+        finds="the averaged series diverges, one correction is worse than none at every noise level tried, "
+        "and the term is six times the true error",
+        check="series_diverges",
+    ),
+]
+
+VALIDITY = [
+    Validity(
+        law="Mean of a sign, mean field",
+        ids=("11280.2", "11280.3"),
+        assumptions="a mean and a variance; the distribution is left open",
+        status="mean field",
+        error="at most {sign_mean_against_erf:.3f} for normal noise, 25 % relative at small batches",
+        breaks="sign_bounds_are_reached",
+    ),
+    Validity(
+        law="One ratio for all coordinates",
+        ids=("11280.4",),
+        assumptions="sigma_i^2/g_i^2 may be replaced by B_simple",
+        status="heuristic average over coordinates",
+        error="signal {scalar_step_against_spread:.0%} too small at spread 2 and B = B_simple/100",
+        breaks="scalar_step_against_spread",
+    ),
+    Validity(
+        law="Optimal learning rate of SignSGD, with its surge",
+        ids=("11280.6", "11280.7", "11280.8"),
+        assumptions="quadratic loss, independent coordinates, one ratio for all of them",
+        status="mean field",
+        error="{sign_learning_rate_against_minimised_loss:.0%} at small batches, normal noise",
+        breaks="small_batch_law_of_the_surge_paper",
+    ),
+    Validity(
+        law="Loss decrease and hyperbola of SignSGD",
+        ids=("11280.9", "11280.10", "11280.11"),
+        assumptions="as before",
+        status="mean field",
+        error="loss scale {sign_steps_against_examples:.0%} below that of whole runs",
+        breaks="larger_batch_can_lose",
+    ),
+    Validity(
+        law="General form of preconditioned rules",
+        ids=("11280.12", "11280.13", "11280.14"),
+        assumptions="quadratic loss; the preconditioner fluctuates little, and by itself",
+        status="mean field, exact for a fixed preconditioner",
+        error="second order in the fluctuation: {mean_field_of_a_fluctuating_preconditioner:.1%} at 0.2",
+        breaks="mean_field_of_a_fluctuating_preconditioner",
+    ),
+    Validity(
+        law="One hyperbola for every rule",
+        ids=("11280.15",),
+        assumptions="all that B does to the preconditioner is a number, f(B)",
+        status="identity under its assumption",
+        error="none with the scalar step; without it no bound: the curve can fall",
+        breaks="larger_batch_can_lose",
+    ),
+    Validity(
+        law="Series behind the mean field",
+        ids=("11280.16", "11280.17", "11280.18", "11280.19"),
+        assumptions="x^2 - mu^2 - sigma^2 is small",
+        status="asymptotic for small sigma/mu at best; diverges for normal noise",
+        error="{series_diverges:.2f} after one correction at sigma^2 = 2 mu^2, 0.06 before it",
+        breaks="series_diverges",
+    ),
+]

@@ -1,0 +1,346 @@
+"""Checks of chapter 3: the matrix sign, its averages, and the learning rate of Muon."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import polar
+from scipy.special import ndtri
+
+from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
+from lrbs.checks.findings import Erratum, Validity
+from lrbs.curves import power_saturation
+from lrbs.model import LocalModel
+from lrbs.moments import gram_covariance, mean_field, scalar_mean_field
+from lrbs.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz, two_sided_mean_field
+from lrbs.operators import Diagonal
+from lrbs.rules import Muon, msign
+from lrbs.simulate import draw_gradients, simulated_step
+from lrbs.step import expected_step, quadratic_loss_change
+from lrbs.validation import Array
+
+SHAPE = (40, 20)
+
+
+def matrix_gradient(spread: float, shape: tuple[int, int] = SHAPE, seed: int = 0) -> Array:
+    """A gradient with log-normal singular values: logarithms at normal quantiles, times `spread`."""
+    rows, columns = shape
+    rng = np.random.default_rng(seed)
+    left = np.linalg.qr(rng.standard_normal((rows, columns)))[0]
+    right = np.linalg.qr(rng.standard_normal((columns, columns)))[0]
+    values = np.exp(spread * ndtri((np.arange(columns) + 0.5) / columns))
+    return np.asarray((left * values) @ right.T)
+
+
+def isotropic_model(gradient: Array, max_lr: float = 1.0) -> LocalModel:
+    """Noise of one variance in every entry, B_simple = 1, and the Hessian of 11285.thessian."""
+    variance = np.sum(gradient**2) / gradient.size
+    return LocalModel(gradient.reshape(-1), np.full(gradient.size, variance), muon_hessian(gradient, max_lr))
+
+
+def matrix_sign() -> Evidence:
+    """SVD against the polar decomposition; the band that five Newton-Schulz steps reach."""
+    rng = np.random.default_rng(1)
+    G = rng.standard_normal((7, 4))
+    deficient = G.copy()
+    deficient[:, 3] = deficient[:, 0] + deficient[:, 1]
+    rank = np.linalg.matrix_rank(msign(deficient))
+    values = np.geomspace(0.003, 1, 20_001)
+    tiny = float(newton_schulz(np.diag([1.0, 1e-9]))[1, 1] / 1e-9)
+    weak = float(newton_schulz(np.diag([1.0, 1.5e-3]))[1, 1])
+    band = _quintic(values)
+    strong = band[values >= 0.01]
+    return Evidence(
+        "identity",
+        (
+            Comparison("msign - polar factor, largest", 0.0, _gap(msign(G), polar(G)[0]), absolute=True),
+            Comparison("rank kept when deficient", 3.0, float(rank)),
+            stated("lowest, from values >= 0.01", 0.682, strong.min(), 1e-3),
+            stated("highest, from values >= 0.01", 1.134, strong.max(), 1e-3),
+            stated("highest, from values >= 0.003", 1.202, band.max(), 1e-3),
+            stated("largest gain", 485.0, tiny, 2e-3),
+            stated("value 0.0015 ends at", 0.68, weak, 5e-2),
+        ),
+    )
+
+
+def expansion_in_matrices() -> Evidence:
+    """The expansion with traces of matrices, a Hessian on matrices, and its average over batches."""
+    rng = np.random.default_rng(2)
+    rows, columns = 5, 3
+    G = rng.standard_normal((rows, columns))
+    A, C = rng.standard_normal((2, 5, 5))[0], rng.standard_normal((3, 3))
+    A, C = A @ A.T + np.eye(5), C @ C.T + np.eye(3)  # H X = A X C
+    model = LocalModel(G.reshape(-1), np.full(15, 4.0), np.kron(A, C))
+    phi = Muon((rows, columns))(draw_gradients(model, 3.0, (20_000, 1), 3)).reshape(-1, rows, columns)
+    slope, bend = np.einsum("sij,ij->s", phi, G), np.einsum("sij,ik,skl,lj->s", phi, A, phi, C, optimize=True)
+    eta = 0.1
+    by_traces = -eta * np.trace(phi[0].T @ G) + eta**2 / 2 * np.trace(phi[0].T @ A @ phi[0] @ C)
+    run = simulated_step(model, Muon((rows, columns)), 3.0, samples=20_000, rng=4)
+    return Evidence(
+        "monte carlo",
+        (
+            Comparison("one update", float(quadratic_loss_change(model, phi[0].reshape(-1), eta)), by_traces),
+            against_sample(
+                "mean over updates", float(run.loss_change(eta)), -eta * slope + eta**2 / 2 * bend
+            ),
+        ),
+    )
+
+
+def muon_as_newton() -> Evidence:
+    """Newton's step under H X = X (G^T G)^(1/2) / eta_max is eta_max msign(G)."""
+    G = matrix_gradient(1.0, (6, 4))
+    newton = np.linalg.solve(muon_hessian(G, 0.3).dense(), G.reshape(-1)).reshape(G.shape)
+    X = np.random.default_rng(5).standard_normal(G.shape)
+    values, vectors = np.linalg.eigh(G.T @ G)
+    direct = X @ (vectors * np.sqrt(values)) @ vectors.T / 0.3
+    applied = (muon_hessian(G, 0.3) @ X.reshape(-1)).reshape(G.shape)
+    return Evidence(
+        "identity",
+        (
+            Comparison(
+                "norm of Newton's step", 0.3 * float(np.linalg.norm(msign(G))), float(np.linalg.norm(newton))
+            ),
+            Comparison("largest gap to eta_max msign(G)", 0.0, _gap(newton, 0.3 * msign(G)), absolute=True),
+            Comparison("H X, an entry", float(applied[2, 1]), float(direct[2, 1])),
+        ),
+    )
+
+
+def gram_of_noisy_gradients() -> Evidence:
+    """E[G^T G] with isotropic noise, and with noise of full covariance."""
+    rng = np.random.default_rng(6)
+    G = matrix_gradient(1.0, (6, 4))
+    root = rng.standard_normal((24, 24)) / 5
+    rows = []
+    for name, covariance in (("isotropic", np.full(24, 0.5)), ("dense", root @ root.T)):
+        model = LocalModel(G.reshape(-1), covariance, np.ones(24))
+        sample = draw_gradients(model, 2.0, (40_000,), 7).reshape(-1, 6, 4)
+        gram = np.einsum("sij,sik->sjk", sample, sample)
+        formula = G.T @ G + gram_covariance(model.noise(2.0), (6, 4), axis=0)
+        rows += [
+            against_sample(f"{name} noise, diagonal", formula[1, 1], gram[:, 1, 1]),
+            against_sample(f"{name} noise, off it", formula[0, 2], gram[:, 0, 2]),
+        ]
+    n, variance = 6, 0.5
+    isotropic = gram_covariance(Diagonal(np.full(24, variance / 2.0)), (6, 4), axis=0)
+    rows.append(Comparison("n sigma^2 / B", n * variance / 2.0, float(isotropic[1, 1])))
+    return Evidence("monte carlo", tuple(rows))
+
+
+def muon_alignment() -> Evidence:
+    """tr(E[Phi]^T G) over its limit, for log-normal singular values of spread 1, 40 x 20."""
+    G = matrix_gradient(1.0)
+    model, limit = isotropic_model(G), np.linalg.svd(G, compute_uv=False).sum()
+    rows, errors = [], []
+    for size, formula, simulated in ((0.1, 0.373, 0.356), (1.0, 0.687, 0.679), (10.0, 0.902, 0.910)):
+        field = float(expected_step(model, Muon(SHAPE), size).alignment / limit)
+        sample = Muon(SHAPE)(draw_gradients(model, size, (250, 1), 8)) @ model.gradient / limit
+        rows.append(stated(f"mean field at B = {size:g} B_simple", formula, field, 2e-3))
+        rows.append(against_sample(f"simulated at {size:g}", simulated, sample))
+        errors.append(abs(field / sample.mean() - 1))
+    return Evidence(
+        "approximation",
+        tuple(rows),
+        error=float(max(errors)),
+        where=f"alignment at B = {(0.1, 1.0, 10.0)[int(np.argmax(errors))]:g} B_simple",
+    )
+
+
+def muon_scalar_form() -> Evidence:
+    """The scalar form against simulation, over the spread of the singular values."""
+    rows, worst, where = [], 0.0, ""
+    for spread, stated_error in ((0.0, 0.061), (1.0, 0.148), (2.0, 0.3765)):
+        G = matrix_gradient(spread)
+        model, limit = isotropic_model(G), np.linalg.svd(G, compute_uv=False).sum()
+        errors = {}
+        for size in (0.1, 1.0, 10.0):
+            sample = Muon(SHAPE)(draw_gradients(model, size, (150, 1), 9)) @ model.gradient
+            errors[size] = abs(
+                float(expected_step(model, Muon(SHAPE), size, scalar_mean_field).alignment) / sample.mean()
+                - 1
+            )
+        rows.append(stated(f"largest error, spread {spread:g}", stated_error, max(errors.values()), 0.05))
+        if max(errors.values()) > worst:
+            worst, where = (
+                max(errors.values()),
+                f"spread {spread:g}, B = {max(errors, key=errors.__getitem__):g} B_simple",
+            )
+    G = matrix_gradient(1.0)
+    beta = [
+        float(expected_step(isotropic_model(G), Muon(SHAPE), b, scalar_mean_field).alignment)
+        for b in (0.1, 1.0, 10.0)
+    ]
+    limit = np.linalg.svd(G, compute_uv=False).sum()
+    rows += [
+        Comparison(f"beta at {b:g} B_simple", f, v / limit, tolerance=2e-3)
+        for b, f, v in zip((0.1, 1.0, 10.0), (0.302, 0.707, 0.953), beta, strict=True)
+    ]
+    return Evidence("approximation", tuple(rows), error=float(worst), where=where)
+
+
+def muon_constant_curvature() -> Evidence:
+    """tr(Phi^T H Phi) is one number for every batch; with five Newton-Schulz steps it is not."""
+    G = matrix_gradient(1.0)
+    model = isotropic_model(G, max_lr=0.5)
+    gradients = draw_gradients(model, 1.0, (100, 1), 10)
+    constant = muon_newton_curvature(G, 0.5)
+    block = model.hessian.dense()[:20, :20]
+
+    def curvature(updates: Array) -> Array:
+        return np.einsum("sij,sik,jk->s", updates, updates, block, optimize=True)
+
+    exact = curvature(Muon(SHAPE)(gradients).reshape(-1, *SHAPE))
+    quintic = curvature(newton_schulz(gradients.reshape(-1, *SHAPE))) / constant
+    return Evidence(
+        "identity",
+        (
+            Comparison("smallest over batches", constant, float(exact.min())),
+            Comparison("largest over batches", constant, float(exact.max())),
+            Comparison(
+                "mean field, B = B_simple", constant, float(expected_step(model, Muon(SHAPE), 1.0).curvature)
+            ),
+            stated("Newton-Schulz, mean share of it", 0.733, quintic.mean(), 0.03),
+        ),
+    )
+
+
+def muon_learning_rate() -> Evidence:
+    """eta* of Muon on its own Hessian: the square-root law, no surge; and how far simulation is from it."""
+    G = matrix_gradient(1.0)
+    model = isotropic_model(G, max_lr=0.5)
+    sizes = np.array([0.1, 1.0, 10.0])
+    law = power_saturation(sizes, 0.5, model.simple_noise_scale, 0.5)
+    scalar = expected_step(model, Muon(SHAPE), sizes, scalar_mean_field).optimal_lr
+    run = simulated_step(model, Muon(SHAPE), sizes, samples=150, rng=11)
+    errors = np.abs(law / run.optimal_lr - 1)
+    return Evidence(
+        "approximation",
+        (
+            *(
+                Comparison(f"scalar form at {b:g} B_simple", float(f), float(v))
+                for b, f, v in zip(sizes, law, scalar, strict=True)
+            ),
+            stated("largest error against simulation", 0.157, errors.max(), 0.05),
+        ),
+        error=float(errors.max()),
+        where=f"B = {sizes[errors.argmax()]:g} B_simple, singular values of spread 1",
+    )
+
+
+def _surge_model() -> LocalModel:
+    """A point where Muon surges: curvature along msign(G) itself, a little of it elsewhere."""
+    G = matrix_gradient(0.5, (8, 4))
+    direction = msign(G).reshape(-1)
+    variance = np.sum(G**2) / G.size
+    hessian = np.outer(direction, direction) + 0.02 * np.eye(32)
+    return LocalModel(G.reshape(-1), np.full(32, variance), hessian)
+
+
+def muon_surge() -> Evidence:
+    """With curvature along msign(G), eta* of Muon rises and falls again, and progress with it."""
+    model, rule = _surge_model(), Muon((8, 4))
+    sizes = np.array([0.03, 0.3, 30.0])
+    run = simulated_step(model, rule, sizes, samples=4000, rng=12)
+    field = expected_step(model, rule, sizes)
+    law = muon_law(model, (8, 4))
+    grid = np.geomspace(1e-3, 1e3, 601)
+    peak = grid[expected_step(model, rule, grid, scalar_mean_field).optimal_lr.argmax()]
+    fall = float(run.optimal_lr[1] / run.optimal_lr[2])
+    progress = run.loss_decrease / run.loss_decrease[-1]
+    return Evidence(
+        "approximation",
+        (
+            Comparison("scalar form: peak in B", law.peak_batch_size, float(peak), tolerance=0.02),
+            stated("simulated eta*(0.3) / eta*(30)", 2.29, fall, 0.05),
+            stated("mean field, the same", 2.19, field.optimal_lr[1] / field.optimal_lr[2], 0.05),
+            stated("progress at 0.3 / progress at 30", 1.10, progress[1], 0.05),
+        ),
+        error=float(np.abs(field.optimal_lr / run.optimal_lr - 1).max()),
+        where="mean field eta* over B/B_simple = 0.03, 0.3, 30",
+    )
+
+
+def noise_in_few_rows() -> Evidence:
+    """Noise in four of 24 rows: the one-sided mean field spreads it over all, the two-sided one does not."""
+    rng = np.random.default_rng(13)
+    shape = (24, 8)
+    G = rng.standard_normal(shape)
+    variance = np.zeros(shape)
+    variance[:4] = 24.0
+    root = rng.standard_normal((192, 192))
+    model = LocalModel(G.reshape(-1), np.diag(variance.reshape(-1)), root @ root.T / 192)
+    rule, size = Muon(shape), 1.0
+    run = simulated_step(model, rule, size, samples=600, rng=14)
+    ratios = {
+        method.__name__: float(expected_step(model, rule, size, method).optimal_lr / run.optimal_lr)
+        for method in (mean_field, two_sided_mean_field, scalar_mean_field)
+    }
+    return Evidence(
+        "approximation",
+        (
+            stated("one-sided / simulated eta*", 0.725, ratios["mean_field"], 0.05),
+            stated("two-sided / simulated eta*", 0.935, ratios["two_sided_mean_field"], 0.05),
+            stated("scalar / simulated eta*", 0.710, ratios["scalar_mean_field"], 0.05),
+        ),
+        error=abs(ratios["two_sided_mean_field"] - 1),
+        where="two-sided eta*, noise in 4 of 24 rows",
+    )
+
+
+def _quintic(values: Array) -> Array:
+    """What five steps make of singular values: read off diagonal matrices of Frobenius norm one."""
+    rest = np.sqrt(np.maximum(1 - values**2, 0))
+    matrices = np.zeros((values.size, 2, 2))
+    matrices[:, 0, 0], matrices[:, 1, 1] = values, rest
+    return newton_schulz(matrices)[:, 0, 0]
+
+
+def _gap(first: Array, second: Array) -> float:
+    return float(np.abs(first - second).max())
+
+
+ERRATA = [
+    Erratum(
+        where="11285.6",
+        kind="misprint",
+        says="The denominator of B_simple is printed as the Frobenius norm of G.",
+        finds="It must be its square, tr(G^T G): only so is B_simple a number of samples and the scalar form "
+        "the average of the one before it.",
+        check="muon_scalar_form",
+    ),
+    Erratum(
+        where="11285.7, the text after it",
+        kind="misprint",
+        says="The alignment is written msign(G)^T G, a matrix.",
+        finds="Its trace is meant: the sum of the singular values.",
+        check="muon_alignment",
+    ),
+]
+
+VALIDITY = [
+    Validity(
+        law="Mean update of Muon",
+        ids=("11285.3", "11285.5"),
+        assumptions="isotropic noise; the average taken inside the inverse root",
+        status="mean field",
+        error="alignment within {muon_alignment:.1%} over B = 0.1 to 10 B_simple",
+        breaks="noise_in_few_rows",
+    ),
+    Validity(
+        law="Scalar form for Muon",
+        ids=("11285.6", "11285.8"),
+        assumptions="singular values of one size",
+        status="heuristic",
+        error="alignment off by up to {muon_scalar_form:.0%} for singular values of spread 2",
+        breaks="muon_scalar_form",
+    ),
+    Validity(
+        law="No surge for Muon",
+        ids=("11285.8",),
+        assumptions="the Hessian X -> X (G^T G)^(1/2)",
+        status="exact for full rank, on that Hessian",
+        error="eta* off by up to {muon_learning_rate:.0%}",
+        breaks="muon_surge",
+    ),
+]

@@ -1,0 +1,228 @@
+"""Checks of chapter 2, first half: the mean of one sign, its bounds, and the series behind the one line."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
+from lrbs.curves import normalised_batch_size, power_saturation
+from lrbs.erf_route import ERF_SLOPE
+from lrbs.gaussian import sign_mean
+from lrbs.noises import NOISES, sign_bounds
+from lrbs.sign import (
+    independent_second_moment,
+    mean_field_sign,
+    normal_sign_correction,
+    sign_correction,
+    sign_mean_series,
+    sign_series,
+)
+
+RATIOS = np.geomspace(1e-4, 1e2, 60_001)  # mean over deviation: |g| sqrt(B) / sigma
+
+
+def sign_mean_against_erf() -> Evidence:
+    """The true error of the one line, for normal noise and for other noise of the same variance."""
+    rows = []
+    figures = {
+        "normal": (0.0644, -0.0618),
+        "Laplace": (0.0, -0.0607),
+        "Student t, 3 d.o.f.": (0.0, -0.1154),
+        "uniform": (0.1698, -0.1340),
+        "two humps": (0.3837, -0.1333),
+    }
+    one_line = mean_field_sign(RATIOS, 1.0)
+    for name, (above, below) in figures.items():
+        error = one_line - NOISES[name].sign_mean(RATIOS)
+        for side, figure, place in (("over", above, error.argmax()), ("under", below, error.argmin())):
+            if abs(figure) > 1e-3:
+                rows.append(stated(f"{name}: largest {side}shoot", figure, error[place], 0.005))
+    normal = one_line - sign_mean(RATIOS, 1.0)
+    rows.append(stated("normal: overshoot is largest at", 0.523, RATIOS[normal.argmax()], 0.002))
+    rows.append(stated("normal: undershoot is largest at", 2.20, RATIOS[normal.argmin()], 0.002))
+    return Evidence(
+        "approximation",
+        tuple(rows),
+        error=float(np.abs(normal).max()),
+        where="normal noise, at |g| sqrt(B)/sigma = 0.523; absolute",
+    )
+
+
+def coordinate_form() -> Evidence:
+    """g / sqrt(g^2 + sigma^2/B) = sign(g) / sqrt(1 + (sigma/g)^2/B), and 0 at g = 0."""
+    g, sigma, B = np.array([-2.0, 0.5]), np.array([3.0, 0.1]), 7.0
+    left = mean_field_sign(g, sigma / np.sqrt(B))
+    right = np.sign(g) * power_saturation(B, 1.0, (sigma / g) ** 2)
+    none = mean_field_sign([0.0, 0.0], [1.0, 0.0])
+    return Evidence(
+        "identity",
+        (
+            Comparison("g = -2, sigma = 3", float(left[0]), float(right[0])),
+            Comparison("g = 0.5, sigma = 0.1", float(left[1]), float(right[1])),
+            Comparison("g = 0 with noise", float(none[0]), 0.0),
+            Comparison("g = 0 without noise", float(none[1]), 0.0),
+        ),
+    )
+
+
+def scalar_step_against_spread() -> Evidence:
+    """One ratio for all coordinates, when sigma is log-normal with spread s and |g| is the same for all.
+
+    B = B_simple/100, infinitely many coordinates. Exact signal, the mean field without the scalar step,
+    and the two scalar forms, which cannot see s.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(200)
+    weights = weights / weights.sum()
+    rows = []
+    signals = {0.0: (0.080, 0.0995), 0.5: (0.115, 0.142), 1.0: (0.293, 0.327), 2.0: (0.849, 0.846)}
+    for spread, (exactly, by_coordinate) in signals.items():
+        batch_deviation = np.exp(spread * nodes - spread**2) * 10  # sigma / sqrt(B) at |g| = 1
+        signal = weights @ sign_mean(1.0, batch_deviation)
+        rows.append(stated(f"s = {spread:g}: exact signal", exactly, signal, 0.005))
+        mean = weights @ mean_field_sign(1.0, batch_deviation)
+        rows.append(stated(f"s = {spread:g}: mean field", by_coordinate, mean, 0.005))
+    scalar = float(normalised_batch_size(0.01, 1.0))
+    rows.append(stated("scalar mean field, any s", 0.0995, scalar, 0.001))
+    rows.append(
+        stated("scalar older route, any s", 0.0795, float(normalised_batch_size(0.01, ERF_SLOPE)), 0.001)
+    )
+    return Evidence(
+        "approximation",
+        tuple(rows),
+        error=abs(scalar / float(signal) - 1),
+        where="too small by this at s = 2, B = B_simple/100",
+    )
+
+
+def independent_sign_products() -> Evidence:
+    """E[phi phi^T] of drawn signs: the structure is exact, the means that go in are not."""
+    mean, deviation = np.array([0.2, -1.0, 0.6]), np.array([1.0, 0.8, 0.9])
+    signs = np.sign(mean + deviation * np.random.default_rng(1).standard_normal((200_000, 3)))
+    exactly = independent_second_moment(sign_mean(mean, deviation))
+    rows = [
+        against_sample(f"E[phi_{i} phi_{j}], exact means", exactly[i, j], signs[:, i] * signs[:, j])
+        for i, j in ((0, 1), (0, 2), (1, 2))
+    ]
+    rows.append(Comparison("E[phi_0 phi_0]", float(exactly[0, 0]), float((signs[:, 0] ** 2).mean())))
+    # Largest error of the product of two means by the mean field, over all pairs of ratios.
+    grid = np.linspace(0, 5, 501)
+    line, true = mean_field_sign(grid, 1.0), sign_mean(grid, 1.0)
+    gap = np.abs(np.outer(line, line) - np.outer(true, true)).max()
+    rows.append(stated("largest error by mean-field means", 0.117, gap, 0.01))
+    return Evidence("monte carlo", tuple(rows))
+
+
+def sign_bounds_are_reached() -> Evidence:
+    """Two-point distributions come as near to the bounds as one likes; five others stay between them."""
+    mean, deviation = 1.0, 1.5
+    least, largest = (float(bound) for bound in sign_bounds(mean, deviation))
+    rows = []
+    for name, low in (("least", -1e-6), ("largest", mean - 1e-6 * deviation)):
+        # Mass p at `low`, the rest where mean and variance are as asked.
+        gap = mean - low
+        share = deviation**2 / (deviation**2 + gap**2)
+        high = mean + deviation**2 / gap
+        value = share * np.sign(low) + (1 - share) * np.sign(high)
+        bound = least if name == "least" else largest
+        rows.append(Comparison(f"{name}: two points", bound, float(value), tolerance=1e-5, absolute=True))
+    ratios = np.geomspace(0.01, 10, 500)
+    low_bound, high_bound = sign_bounds(ratios, 1.0)
+    worst = min(
+        float(min((each - low_bound).min(), (high_bound - each).min()))
+        for each in (noise.sign_mean(ratios) for noise in NOISES.values())
+    )
+    rows.append(Comparison("violations by five noises", 0.0, min(worst, 0.0), tolerance=1e-12, absolute=True))
+    return Evidence("identity", tuple(rows))
+
+
+def series_where_it_converges() -> Evidence:
+    """The rewriting is an identity; its series finds the sign where 0 < x^2 < 2 v, and nowhere else."""
+    v = 1.7
+    x = np.sqrt(v) * np.array([-1.3, 0.4, 1.0])
+    rewritten = x / np.sqrt(v + (x**2 - v))
+    rows = [
+        Comparison(f"identity at x^2 = {xx**2 / v:.2f} v", float(np.sign(xx)), float(each))
+        for xx, each in zip(x, rewritten, strict=True)
+    ]
+    inside, outside = sign_series(np.sqrt([0.2 * v, 1.9 * v]), v, 300), sign_series(np.sqrt(2.1 * v), v, 300)
+    rows.append(Comparison("300 terms at x^2 = 0.2 v", 1.0, float(inside[0])))
+    rows.append(Comparison("300 terms at x^2 = 1.9 v", 1.0, float(inside[1])))
+    rows.append(Comparison("300 terms at 2.1 v: beyond 1e6", 1.0, float(abs(outside) > 1e6)))
+    return Evidence("identity", tuple(rows))
+
+
+def series_diverges() -> Evidence:
+    """Partial sums of the averaged series for normal noise, and when a correction helps."""
+    rows = [
+        stated(f"{n} terms, sigma^2 = 2 mu^2", figure, sign_mean_series(1.0, np.sqrt(2), n), 0.002)
+        for n, figure in enumerate((0.577, 0.1925, 1.347, -3.571, 25.37), start=1)
+    ]
+    rows.append(stated("true value", 0.5205, float(sign_mean(1.0, np.sqrt(2))), 0.001))
+    ratios = np.geomspace(1e-3, 1e3, 241)
+    sums = np.array([[sign_mean_series(1.0, np.sqrt(r), n) for n in (1, 2)] for r in ratios])
+    errors = np.abs(sums - sign_mean(1.0, np.sqrt(ratios))[:, None])
+    rows.append(
+        Comparison("ratios where one correction helps", 0.0, float((errors[:, 1] < errors[:, 0]).sum()))
+    )
+
+    def gain(ratio: float) -> float:
+        """Error of three terms less that of one."""
+        three, one = (
+            abs(sign_mean_series(1.0, np.sqrt(ratio), n) - float(sign_mean(1.0, np.sqrt(ratio))))
+            for n in (3, 1)
+        )
+        return three - one
+
+    rows.append(stated("two together help below sigma^2/mu^2 =", 0.186, brentq(gain, 0.1, 0.5), 0.003))
+    return Evidence(
+        "approximation",
+        tuple(rows),
+        error=abs(sign_mean_series(1.0, np.sqrt(2), 2) - float(sign_mean(1.0, np.sqrt(2)))),
+        where="one correction at sigma^2 = 2 mu^2, six times the error without it; absolute",
+    )
+
+
+def first_correction() -> Evidence:
+    """The second term of the series averaged over other distributions, by its third moment alone."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for name, sample, third in (
+        ("exponential", rng.exponential(size=400_000), 6.0),
+        ("normal, mu = 1, sigma = 2", 1 + 2 * rng.standard_normal(400_000), 13.0),
+        ("uniform on (0, 1)", rng.uniform(size=400_000), 0.25),
+    ):
+        mu, sigma = {"e": (1.0, 1.0), "n": (1.0, 2.0), "u": (0.5, 12**-0.5)}[name[0]]
+        v = mu**2 + sigma**2
+        term = sign_series(sample, v, 1) - sign_series(sample, v, 2)
+        rows.append(against_sample(name, float(sign_correction(mu, sigma, third)), term))
+    return Evidence("monte carlo", tuple(rows))
+
+
+def normal_correction_peak() -> Evidence:
+    """Where the correction is largest, and how it compares with the true error of the one line."""
+    found = minimize_scalar(
+        lambda s: -float(normal_sign_correction(1.0, np.sqrt(s))), bracket=(0.5, 2.0, 9.0), tol=1e-10
+    )
+    true = np.abs(mean_field_sign(RATIOS, 1.0) - sign_mean(RATIOS, 1.0)).max()
+    far = 1e4
+    return Evidence(
+        "published number",
+        (
+            Comparison("largest at sigma^2/mu^2", 2.0, float(found.x), tolerance=1e-5),
+            Comparison("largest value, 2/3^(3/2)", 2 / 3**1.5, -float(found.fun)),
+            stated("over the true largest error", 6.0, -found.fun / true, 0.01),
+            stated(
+                "sigma = 1e4 mu: correction / leading term",
+                1.0,
+                float(normal_sign_correction(1.0, far) / mean_field_sign(1.0, far)),
+                1e-6,
+            ),
+            stated(
+                "sigma = 1e4 mu: true relative error",
+                0.253,
+                float(mean_field_sign(1.0, far) / sign_mean(1.0, far) - 1),
+                0.002,
+            ),
+        ),
+    )

@@ -1,0 +1,195 @@
+"""Muon: gradients that are matrices, and the sign of a matrix.
+
+W is n x m, its gradient G, and the N = n m parameters are the entries of W row by row. The matrix sign
+flattens the singular values of a gradient to one, as the sign does the coordinates of a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lrbs.model import LocalModel
+from lrbs.moments import Moments, gram_covariance, inverse_power, sandwiched
+from lrbs.operators import Dense, Operator
+from lrbs.registry import formula
+from lrbs.rules import Muon, msign
+from lrbs.scalar_law import ScalarLaw
+from lrbs.validation import Array, count, positive, real_array
+
+__all__ = [
+    "muon_hessian",
+    "muon_law",
+    "muon_newton_curvature",
+    "newton_schulz",
+    "two_sided_mean_field",
+]
+
+# Keller Jordan's quintic: steep at zero, so that small singular values rise fast; it never settles at one.
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+
+
+def newton_schulz(matrix: ArrayLike, steps: int = 5, coefficients: Sequence[float] = COEFFICIENTS) -> Array:
+    """The matrix sign as Muon computes it: a few steps of an odd quintic, without a decomposition.
+
+    Each step maps a singular value s to a s + b s^3 + c s^5, after a division by the Frobenius norm.
+
+    Parameters
+    ----------
+    matrix : array_like, shape (..., n, m)
+        Not zero.
+    steps : int
+        Muon takes five.
+    coefficients : sequence of three floats
+        a, b, c.
+
+    Returns
+    -------
+    ndarray, shape (..., n, m)
+        Singular values near one, not at it: from 0.68 to 1.13 if each was at least 0.01 of the Frobenius
+        norm. Values below 0.0015 of it stay under 0.68. Source: 11285.tmsign.
+
+    Raises
+    ------
+    ValueError
+        If a matrix is zero, and so has no direction.
+    """
+    X = real_array(matrix, "matrix")
+    if X.ndim < 2:
+        raise ValueError(f"matrix must have shape (..., n, m); got {X.shape}")
+    norm = np.linalg.norm(X, axis=(-2, -1), keepdims=True)
+    if not (norm > 0).all():
+        raise ValueError("matrix must not be zero: it has no direction")
+    a, b, c = coefficients
+    wide = X.shape[-2] < X.shape[-1]
+    X = (np.swapaxes(X, -1, -2) if wide else X) / norm
+    for _ in range(count(steps, "steps", least=0)):
+        A = np.swapaxes(X, -1, -2) @ X
+        X = a * X + X @ (b * A + c * A @ A)
+    return np.asarray(np.swapaxes(X, -1, -2) if wide else X)
+
+
+@formula(
+    "11285.thessian",
+    title="The Hessian for which Muon is Newton's method",
+    tex=r"HX=\eta_{\max}^{-1}\,X(G^\top G)^{1/2}",
+    chapter="muon",
+    check="muon_as_newton",
+)
+def muon_hessian(gradient: ArrayLike, max_lr: float) -> Dense:
+    """The Hessian for which Muon is Newton's method: H X = X (G^T G)^(1/2) / eta_max.
+
+    Parameters
+    ----------
+    gradient : array_like, shape (n, m)
+        G, of full column rank if the Hessian is to be positive.
+    max_lr : float
+        The learning rate with which a noiseless step of Muon is Newton's step.
+
+    Returns
+    -------
+    Dense
+        On the n * m parameters, row by row: one block (G^T G)^(1/2) / eta_max a row. Source: 11285.thessian.
+    """
+    G = real_array(gradient, "gradient", ndim=2)
+    block = inverse_power(G.T @ G, -0.5) / float(positive(max_lr, "max_lr"))
+    return Dense(np.kron(np.eye(len(G)), block))
+
+
+@formula(
+    "11285.7",
+    title="Curvature of Muon on its own Hessian",
+    tex=r"\begin{aligned}\operatorname{tr}(\tilde\Phi_B^\top H\tilde\Phi_B)"
+    r"&=\eta_{\max}^{-1}\operatorname{tr}(\tilde\Phi_B^\top\tilde\Phi_B(G^\top G)^{1/2})\\"
+    r"&=\eta_{\max}^{-1}\operatorname{tr}((G^\top G)^{1/2})\end{aligned}",
+    chapter="muon",
+    check="muon_constant_curvature",
+)
+def muon_newton_curvature(gradient: ArrayLike, max_lr: float) -> float:
+    """tr(Phi^T H Phi) of any Phi with orthonormal columns under :func:`muon_hessian`: noise does not enter.
+
+    Parameters as there. Returns the sum of the singular values of G over eta_max. Source: 11285.7.
+
+    Examples
+    --------
+    >>> round(muon_newton_curvature([[3.0, 0.0], [0.0, 4.0], [0.0, 0.0]], max_lr=0.5), 6)
+    14.0
+    """
+    G = real_array(gradient, "gradient", ndim=2)
+    return float(np.linalg.svd(G, compute_uv=False).sum() / positive(max_lr, "max_lr"))
+
+
+@formula(
+    "lrbs.two-sided",
+    title="Two-sided mean field of the matrix sign",
+    tex=r"\mathbb E[\tilde\Phi_B]\approx\mathbb E[\tilde G_B\tilde G_B^\top]^{-1/4}\,G\,"
+    r"\mathbb E[\tilde G_B^\top\tilde G_B]^{-1/4}",
+    chapter="muon",
+    check="noise_in_few_rows",
+)
+def two_sided_mean_field(rule: Muon, gradient: Array, noise: Operator) -> Moments:
+    """Mean field of msign(G) = (G G^T)^(-1/4) G (G^T G)^(-1/4), both factors averaged: Shampoo's form.
+
+    An identity before the average is taken inside. Where the noise sits in few rows, the one-sided form
+    (:func:`lrbs.mean_field`) cannot see it; this one can.
+
+    Parameters
+    ----------
+    rule : Muon
+    gradient : ndarray, shape (N,)
+    noise : Operator
+        Covariance Sigma/B of one batch gradient.
+
+    Returns
+    -------
+    Moments
+        An approximation to pass as `method` to :func:`lrbs.expected_step`. Source: lrbs.two-sided.
+    """
+    if not isinstance(rule, Muon):
+        raise NotImplementedError(
+            f"two_sided_mean_field is for Muon alone; got {type(rule).__name__}: use mean_field"
+        )
+    kept = noise.scaled(rule.noise_factor)
+    G = rule.as_matrix(gradient)
+    left = inverse_power(G @ G.T + gram_covariance(kept, rule.shape, axis=1), 0.25)
+    right = inverse_power(G.T @ G + gram_covariance(kept, rule.shape, axis=0), 0.25)
+
+    def apply(rows: Array) -> Array:
+        return (left @ rows.reshape(-1, *rule.shape) @ right).reshape(rows.shape)
+
+    return Moments(apply(gradient), sandwiched(apply, kept))
+
+
+@formula(
+    "lrbs.muon-surge",
+    title="Where Muon's learning rate peaks, scalar form",
+    tex=r"\beta^{*}=\sqrt{\frac{t}{q-t}},\qquad t=\frac1n\operatorname{tr}H,\quad "
+    r"q=\operatorname{tr}(\operatorname{msign}(G)^\top H\operatorname{msign}(G))",
+    chapter="muon",
+    check="muon_surge",
+)
+def muon_law(model: LocalModel, shape: tuple[int, int]) -> ScalarLaw:
+    """Muon's curves in the batch size in the scalar form; its `peak_beta` is where the surge has its top.
+
+    Parameters
+    ----------
+    model : LocalModel
+        Its parameters are the entries of a matrix, row by row.
+    shape : tuple of int
+        Rows and columns.
+
+    Returns
+    -------
+    ScalarLaw
+        The noise of an update has energy 1 - beta^2 in each of its min(n, m) directions, spread evenly
+        over all entries. Source: lrbs.muon-surge; the mean 11285.6.
+    """
+    update = msign(Muon(shape).as_matrix(model.gradient)).reshape(-1)
+    return ScalarLaw(
+        float(update @ model.gradient),
+        float(update @ (model.hessian @ update)),
+        model.hessian.trace() / max(shape),
+        model.simple_noise_scale,
+    )

@@ -1,0 +1,179 @@
+"""The book holds together: chapters, their stored outputs, the registry, versions, licences."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+import lrbs
+from lrbs import checks
+from tools import execute
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
+EQUATION = re.compile(r"^\$\$\s*\n(.*?)\n\$\$\s*\(([\w.-]+)\)\s*$", flags=re.MULTILINE | re.DOTALL)
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list[Any]:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def prose(path: Path) -> str:
+    return "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+def equations(path: Path) -> dict[str, str]:
+    """Labelled equations of a chapter: id to LaTeX."""
+    return {label: tex for tex, label in EQUATION.findall(prose(path))}
+
+
+def without_space(tex: str) -> str:
+    return re.sub(r"\s", "", tex)
+
+
+# ---------------------------------------------------------------------------- stored outputs
+
+
+@each_notebook
+def test_stored_outputs_are_those_of_the_present_code(path: Path) -> None:
+    assert execute.is_current(read(path)), "stale: run make chapters, and commit what it stores"
+
+
+@each_notebook
+def test_every_cell_ran_once_from_top_to_bottom(path: Path) -> None:
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@each_notebook
+def test_no_cell_fails_or_warns(path: Path) -> None:
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", output.text
+
+
+@each_notebook
+def test_notebooks_are_stored_in_normal_form(path: Path) -> None:
+    stored, normal = read(path), execute.normalised(read(path))
+    stored.metadata.lrbs = normal.metadata.lrbs  # the digest has a test of its own
+    assert normal == stored, "run make chapters"
+
+
+@each_notebook
+def test_every_picture_has_a_text_for_those_who_do_not_see_it(path: Path) -> None:
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "text/html" in data:  # our own HTML, which carries its texts itself
+                assert "<img" not in data["text/html"] or re.search(r'alt="[^"]{10}', data["text/html"])
+            elif "image/png" in data:
+                assert len(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")) >= 10, cell.source
+
+
+def test_digest_follows_code_and_outputs_but_not_prose() -> None:
+    def notebook(code: str = "1 + 1", result: str = "2", prose: str = "A sum.") -> Any:
+        output = nbformat.v4.new_output("execute_result", {"text/plain": result}, execution_count=1)
+        cell = nbformat.v4.new_code_cell(code, outputs=[output], execution_count=1, id="code")
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(prose, id="prose"), cell])
+
+    current = execute.digest(notebook())
+    assert execute.digest(notebook(prose="The sum.")) == current
+    assert execute.digest(notebook(code="1 + 2")) != current
+    assert execute.digest(notebook(result="3")) != current
+
+
+def test_digest_does_not_follow_comments_and_docstrings() -> None:
+    bare = 'class A:\n    def f(self):\n        return "#"'
+    told = '"""M."""\n\nclass A:  # c\n    """A.\n\n    B.\n    """\n\n    def f(self):\n        """F."""\n'
+    told += '        # why\n        return "#"\n'
+    assert execute.without_prose(told) == bare
+    assert execute.without_prose(told.replace("return", "yield")) != bare
+
+
+def test_digest_rests_on_the_package_and_the_pins() -> None:
+    sources = execute.sources()
+    assert any("def expected_step" in source for source in sources)
+    for name in execute.PINS:
+        assert any(source.startswith(f"{name}==") for source in sources)
+
+
+def test_live_widgets_are_stored_as_their_pictures() -> None:
+    data = {execute.WIDGET: {"model_id": "random"}, "image/png": "picture", "text/plain": "words"}
+    cell = nbformat.v4.new_code_cell("figure", outputs=[nbformat.v4.new_output("display_data", data)])
+    stored = execute.normalised(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs[0]
+    assert set(stored.data) == {"image/png", "text/plain"}
+
+
+# ---------------------------------------------------------------------------- chapters and registry
+
+
+def test_contents_name_every_page() -> None:
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    named = {contents["root"]} | {page["file"] for part in contents["parts"] for page in part["chapters"]}
+    pages = {*(ROOT / "chapters").glob("*.md"), *NOTEBOOKS}
+    assert named == {f"chapters/{page.stem}" for page in pages}
+
+
+@pytest.mark.parametrize("id", lrbs.formulas)
+def test_every_equation_has_a_check(id: str) -> None:
+    assert callable(checks.find(lrbs.formulas[id].check))
+
+
+@pytest.mark.parametrize("id", lrbs.formulas)
+def test_every_equation_stands_in_its_chapter_as_registered(id: str) -> None:
+    formula = lrbs.formulas[id]
+    path = ROOT / "chapters" / f"{formula.chapter}.ipynb"
+    shown = equations(path)
+    if id in shown:
+        assert without_space(shown[id]) == without_space(formula.tex)
+    else:  # one that repeats another is named, where the other is shown or anywhere else in the chapter
+        assert formula.repeats, f"not shown in {formula.chapter}"
+        assert re.search(rf"(?<![\w.]){re.escape(id)}(?!\w)", prose(path)), f"not named in {formula.chapter}"
+
+
+@each_notebook
+def test_every_numbered_equation_is_registered(path: Path) -> None:
+    assert set(equations(path)) <= set(lrbs.formulas)
+
+
+# ---------------------------------------------------------------------------- versions, pins, licences
+
+
+def test_version_is_the_same_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest is not None
+    assert {str(citation["version"]), newest[1]} == {lrbs.__version__}
+
+
+def test_every_dependency_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    pinned = re.findall(
+        r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M
+    )
+    for line in wanted:
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate():
+            assert any(
+                name == requirement.name and version in requirement.specifier for name, version in pinned
+            ), f"{line}: run make requirements"
+
+
+def test_both_licences_are_named() -> None:
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    for words in ("BSD-3-Clause", "CC-BY-4.0", "Redistribution and use in source and binary forms"):
+        assert words in licence

@@ -1,0 +1,102 @@
+"""The fit of steps against batch size: exact data, scatter, weights, and data without both limits."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrbs import fit_tradeoff, steps
+
+SIZES = np.geomspace(8, 8192, 11)
+
+
+@given(min_steps=st.floats(1, 1e6), noise_scale=st.floats(20, 3000))
+def test_exact_data_give_the_law_back(min_steps, noise_scale):
+    fit = fit_tradeoff(SIZES, steps(SIZES, min_steps, noise_scale))
+    assert fit.min_steps == pytest.approx(min_steps, rel=1e-5)
+    assert fit.critical_batch_size == pytest.approx(noise_scale, rel=1e-5)
+    assert fit.min_examples == pytest.approx(min_steps * noise_scale, rel=1e-5)
+    assert fit.critical_batch_size_se < 1e-4 * noise_scale
+
+
+def test_against_a_general_optimiser(rng):
+    """scipy's curve_fit on the same logarithms finds the same minimum and covariance."""
+    from scipy.optimize import curve_fit
+
+    runs = steps(SIZES, 500, 256) * np.exp(0.1 * rng.standard_normal(11))
+    fit = fit_tradeoff(SIZES, runs)
+    found, covariance = curve_fit(
+        lambda B, a, b: np.logaddexp(a, b - np.log(B)), SIZES, np.log(runs), p0=[6.0, 12.0]
+    )
+    np.testing.assert_allclose(np.log([fit.min_steps, fit.min_examples]), found, rtol=1e-6)
+    np.testing.assert_allclose(fit.covariance, covariance, rtol=1e-3)
+    assert fit.freedom == 9
+
+
+def test_standard_errors_follow_from_the_covariance(rng):
+    fit = fit_tradeoff(SIZES, steps(SIZES, 500, 256) * np.exp(0.1 * rng.standard_normal(11)))
+    (a, c), (_, b) = fit.covariance
+    assert fit.min_steps_se == pytest.approx(fit.min_steps * np.sqrt(a))
+    assert fit.min_examples_se == pytest.approx(fit.min_examples * np.sqrt(b))
+    assert fit.critical_batch_size_se == pytest.approx(fit.critical_batch_size * np.sqrt(a + b - 2 * c))
+
+
+def test_given_errors_weigh_the_runs():
+    runs = steps(SIZES, 500, 256)
+    runs[3] *= 3  # an outlier that says so
+    errors = np.where(np.arange(11) == 3, 100.0, 0.05)
+    fit = fit_tradeoff(SIZES, runs, relative_error=errors)
+    assert fit.critical_batch_size == pytest.approx(256, rel=1e-4)
+    assert fit.freedom is None
+    twice = fit_tradeoff(SIZES, runs, relative_error=2 * errors)
+    assert twice.critical_batch_size_se == pytest.approx(2 * fit.critical_batch_size_se)
+    low, high = fit.interval(0.95)["critical_batch_size"]
+    assert np.log(high / low) / 2 == pytest.approx(1.96 * fit.critical_batch_size_se / 256, rel=1e-2)
+
+
+def test_units_carry_through(rng):
+    runs = steps(SIZES, 500, 256) * np.exp(0.1 * rng.standard_normal(11))
+    fit, other = fit_tradeoff(SIZES, runs), fit_tradeoff(10 * SIZES, 7 * runs)
+    assert other.min_steps == pytest.approx(7 * fit.min_steps, rel=1e-5)
+    assert other.critical_batch_size == pytest.approx(10 * fit.critical_batch_size, rel=1e-5)
+
+
+def test_intervals_widen_with_the_level(rng):
+    fit = fit_tradeoff(SIZES, steps(SIZES, 500, 256) * np.exp(0.1 * rng.standard_normal(11)))
+    (a, b), (c, d) = (fit.interval(level)["min_steps"] for level in (0.5, 0.99))
+    assert c < a < fit.min_steps < b < d
+    with pytest.raises(ValueError, match="level must be in"):
+        fit.interval(1.0)
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        (1e5 / SIZES, "fall as 1/B throughout"),
+        (np.full(11, 100.0), "do not fall with the batch size"),
+        (SIZES, "do not fall with the batch size"),
+    ],
+)
+def test_data_without_both_limits_are_refused(runs, message):
+    with pytest.raises(ValueError, match=message):
+        fit_tradeoff(SIZES, runs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1, 2], [2, 1]), "3 or more runs"),
+        (([1, 2, 3], [2, 1]), "steps must have 3 entries"),
+        (([1, 2, 0], [3, 2, 1]), "batch_size must be positive"),
+        (([1, 2, 3], [3, 2, -1]), "steps must be positive"),
+        (([[1, 2, 3]], [3, 2, 1]), "batch_size must be 1-D"),
+    ],
+)
+def test_refusals(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fit_tradeoff(*arguments)
+
+
+def test_wrong_shape_of_errors_is_refused():
+    with pytest.raises(ValueError, match="relative_error"):
+        fit_tradeoff(SIZES, steps(SIZES, 5, 100), relative_error=[0.1, 0.2])
