@@ -5,7 +5,15 @@ the learning rate and the progress of one step under an approximation passed as 
 :func:`simulated_step` and :func:`measured_step` give the same without any.
 """
 
-from lrbs.adam import (
+from lrbs.laws.dependence.correlation import (
+    arcsine_trace,
+    correlated_law,
+    correlated_scalar_mean_field,
+    correlation_trace,
+)
+from lrbs.laws.dependence.heavy_tails import contaminated_sign_mean, sign_variance
+from lrbs.laws.dependence.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
+from lrbs.laws.memory.adam import (
     AdamState,
     adamw_step,
     mean_update,
@@ -15,18 +23,18 @@ from lrbs.adam import (
     square_from_mean,
     square_update,
 )
-from lrbs.adam_curves import (
+from lrbs.laws.memory.adam_curves import (
     adam_law,
     full_momentum_lr,
     scalar_mean_update,
 )
-from lrbs.adam_normal import (
+from lrbs.laws.memory.adam_normal import (
     adam_moments,
     corrected_mean,
     corrected_square,
     exact_adam,
 )
-from lrbs.averaging import (
+from lrbs.laws.memory.averaging import (
     averaged_covariance,
     averaged_mean,
     ema_gain,
@@ -37,39 +45,7 @@ from lrbs.averaging import (
     lion_weights,
     nesterov_weights,
 )
-from lrbs.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
-from lrbs.correlation import arcsine_trace, correlated_law, correlated_scalar_mean_field, correlation_trace
-from lrbs.curvature import (
-    generalisation_gap,
-    natural_gradient_step,
-    newton_covariance,
-    newton_noise_scale,
-    sharpness,
-)
-from lrbs.curves import (
-    fit_power_saturation,
-    implied_noise_scale,
-    normalised_batch_size,
-    power_saturation,
-    preconditioned_limits,
-)
-from lrbs.dynamics import diffusion_coefficient, sde_runs, sde_step, sgd_step
-from lrbs.epsilon import (
-    adam_limit_lr,
-    lr_per_epsilon,
-    rescaled_noise,
-    rescaled_softsign,
-    sgd_limit_lr,
-    soft_law,
-    soft_noise_scale,
-    surge_ratio,
-)
-from lrbs.erf_route import erf_route_sign, erf_route_step, erf_stand_in, older_route
-from lrbs.heavy_tails import contaminated_sign_mean, sign_variance
-from lrbs.laws import linear, saturation
-from lrbs.model import LocalModel
-from lrbs.moments import Moments, exact, mean_field, scalar_mean_field
-from lrbs.momentum import (
+from lrbs.laws.memory.momentum import (
     Averaged,
     batch_multiplier,
     effective_batch_size,
@@ -79,10 +55,39 @@ from lrbs.momentum import (
     sgdm_lr,
     stationary_variance,
 )
-from lrbs.muon import muon_hessian, muon_newton_curvature, newton_schulz, two_sided_mean_field
-from lrbs.noise_scale import NoiseScaleEstimate, noise_scale_from_workers, noise_scales
-from lrbs.noises import NOISES, Noise, sign_bounds
-from lrbs.peaks import (
+from lrbs.laws.memory.update_rms import (
+    expected_update_rms,
+    momentum_norm,
+    momentum_ratio,
+    root_mean_square,
+    signal_from_momentum_ratio,
+    signal_from_update_rms,
+    signal_seen_by_rms,
+    simulated_updates,
+)
+from lrbs.laws.muon import muon_hessian, muon_newton_curvature, newton_schulz, two_sided_mean_field
+from lrbs.laws.sgd import linear, saturation
+from lrbs.laws.signs.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
+from lrbs.laws.signs.curves import (
+    fit_power_saturation,
+    implied_noise_scale,
+    normalised_batch_size,
+    power_saturation,
+    preconditioned_limits,
+)
+from lrbs.laws.signs.epsilon import (
+    adam_limit_lr,
+    lr_per_epsilon,
+    rescaled_noise,
+    rescaled_softsign,
+    sgd_limit_lr,
+    soft_law,
+    soft_noise_scale,
+    surge_ratio,
+)
+from lrbs.laws.signs.erf_route import erf_route_sign, erf_route_step, erf_stand_in, older_route
+from lrbs.laws.signs.noises import NOISES, Noise, sign_bounds
+from lrbs.laws.signs.peaks import (
     exact_peak_batch_size,
     linearised_erf,
     peak_beta_from_loss_scale,
@@ -90,18 +95,32 @@ from lrbs.peaks import (
     searched_peak,
     small_batch_peak,
 )
-from lrbs.practice import (
+from lrbs.laws.signs.scalar_law import ScalarLaw
+from lrbs.laws.signs.sign import (
+    independent_second_moment,
+    mean_field_sign,
+    normal_sign_correction,
+    sign_correction,
+    sign_mean_series,
+    sign_series,
+)
+from lrbs.laws.training.curvature import (
+    generalisation_gap,
+    natural_gradient_step,
+    newton_covariance,
+    newton_noise_scale,
+    sharpness,
+)
+from lrbs.laws.training.dynamics import diffusion_coefficient, sde_runs, sde_step, sgd_step
+from lrbs.laws.training.practice import (
     cautious_lr,
     frugal_batch_size,
     kept_progress,
     max_lr_from_search,
     tradeoff_product,
 )
-from lrbs.quadratic import Cloud, Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
-from lrbs.registry import Formula, formula, formulas
-from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
-from lrbs.scalar_law import ScalarLaw
-from lrbs.scaling import (
+from lrbs.laws.training.quadratic import Cloud, Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
+from lrbs.laws.training.scaling import (
     effective_temperature,
     increment_covariance,
     linear_rule,
@@ -112,7 +131,7 @@ from lrbs.scaling import (
     square_root_rule,
     update_length,
 )
-from lrbs.schedules import (
+from lrbs.laws.training.schedules import (
     adaptive_batch_size,
     cosine,
     growing_batch_size,
@@ -122,29 +141,15 @@ from lrbs.schedules import (
     warmup_displacement,
     warmup_weight,
 )
-from lrbs.sign import (
-    independent_second_moment,
-    mean_field_sign,
-    normal_sign_correction,
-    sign_correction,
-    sign_mean_series,
-    sign_series,
-)
+from lrbs.laws.training.step_time import Cluster
+from lrbs.model import LocalModel
+from lrbs.moments import Moments, exact, mean_field, scalar_mean_field
+from lrbs.noise_scale import NoiseScaleEstimate, noise_scale_from_workers, noise_scales
+from lrbs.registry import Formula, formula, formulas
+from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
 from lrbs.simulate import MeasuredStep, measured_step, searched_lr, simulated_step
-from lrbs.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
 from lrbs.step import Step, expected_step, loss_decrease, optimal_lr, quadratic_loss_change
-from lrbs.step_time import Cluster
 from lrbs.tradeoff import TradeoffFit, examples, fit_tradeoff, hyperbola, steps
-from lrbs.update_rms import (
-    expected_update_rms,
-    momentum_norm,
-    momentum_ratio,
-    root_mean_square,
-    signal_from_momentum_ratio,
-    signal_from_update_rms,
-    signal_seen_by_rms,
-    simulated_updates,
-)
 
 __version__ = "0.1.0"
 

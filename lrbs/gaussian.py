@@ -17,6 +17,7 @@ from lrbs.validation import Array
 __all__ = [
     "sign_mean",
     "sign_moments",
+    "sign_product_mean",
     "softsign_mean",
     "softsign_moments",
     "softsign_square",

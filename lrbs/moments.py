@@ -21,7 +21,7 @@ from lrbs.registry import formula
 from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule, msign, softsign
 from lrbs.validation import Array
 
-__all__ = ["Method", "Moments", "exact", "mean_field", "scalar_mean_field"]
+__all__ = ["Method", "Moments", "exact", "gram_covariance", "mean_field", "scalar_mean_field"]
 
 
 @dataclass(frozen=True)

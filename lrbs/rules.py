@@ -19,7 +19,17 @@ from lrbs.operators import Diagonal
 from lrbs.registry import formula
 from lrbs.validation import Array, count, fraction, non_negative, real_array, symmetric_matrix, vector
 
-__all__ = ["SGD", "Adam", "Muon", "Preconditioned", "SignSGD", "SoftSignSGD", "UpdateRule"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "Muon",
+    "Preconditioned",
+    "SignSGD",
+    "SoftSignSGD",
+    "UpdateRule",
+    "msign",
+    "softsign",
+]
 
 # A start-up of relative weight below this is forgotten.
 FORGOTTEN = 1e-6

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import lrbs
 from lrbs import Adam, AdamState, SignSGD, adamw_step, mean_field
-from lrbs.adam import (
+from lrbs.laws.memory.adam import (
     mean_update,
     momentum_square,
     second_average,

@@ -9,7 +9,7 @@ from scipy.special import erf
 
 import lrbs
 from lrbs import Adam, LocalModel, SignSGD, adam_moments, corrected_mean, corrected_square, exact_adam
-from lrbs.adam import mean_update, second_average, square_update
+from lrbs.laws.memory.adam import mean_update, second_average, square_update
 from lrbs.operators import Dense, Diagonal
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrbs import LocalModel, Preconditioned, expected_step, saturation
-from lrbs.curvature import (
+from lrbs.laws.training.curvature import (
     generalisation_gap,
     natural_gradient_step,
     newton_covariance,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import lrbs
 from lrbs import SGD, Averaged, LocalModel, Muon, SignSGD, exact, mean_field, scalar_mean_field
-from lrbs.averaging import ema_weights, lion_weights, nesterov_weights
-from lrbs.momentum import (
+from lrbs.laws.memory.averaging import ema_weights, lion_weights, nesterov_weights
+from lrbs.laws.memory.momentum import (
     batch_multiplier,
     effective_batch_size,
     ema_batch_multiplier,
@@ -21,6 +21,7 @@ from lrbs.momentum import (
     sgdm_lr,
     stationary_variance,
 )
+from lrbs.operators import Diagonal
 
 b, b1, b2 = sp.symbols("b b_1 b_2", positive=True)
 
@@ -99,6 +100,14 @@ def test_averaging_by_hand_is_momentum(rng, definite, rule, method):
     expected = lrbs.expected_step(model, rule(momentum=0.8), [1.0, 10.0], method)
     np.testing.assert_allclose(found.alignment, expected.alignment)
     np.testing.assert_allclose(found.curvature, expected.curvature)
+
+
+def test_an_average_that_has_just_started_is_short():
+    noise = Diagonal([4.0, 9.0])
+    moments = mean_field(Averaged(SGD(), ema_weights(0.8, 3)), np.array([1.0, -2.0]), noise)
+    gain, kept = 1 - 0.8**3, 0.2**2 * (1 + 0.8**2 + 0.8**4)
+    np.testing.assert_allclose(moments.mean, [gain, -2 * gain])
+    np.testing.assert_allclose(moments.covariance.diagonal(), [4 * kept, 9 * kept])
 
 
 def test_momentum_is_a_larger_batch_for_all_rules_of_one_average(rng, definite):

@@ -4,7 +4,7 @@ from scipy.linalg import fractional_matrix_power, polar
 
 import lrbs
 from lrbs.checks.muon import SHAPE, isotropic_model, matrix_gradient
-from lrbs.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz
+from lrbs.laws.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz
 from lrbs.rules import msign
 
 

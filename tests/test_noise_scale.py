@@ -87,5 +87,5 @@ def test_refusals(gradients, size, message):
 
 
 def test_noise_scales_of_a_run():
-    models = [LocalModel([g, g], [4.0, 4.0], [1.0, 3.0]) for g in (1.0, 0.5)]
-    np.testing.assert_allclose(noise_scales(models), [4.0, 16.0])
+    models = [LocalModel([g, g], [4.0, 8.0], [1.0, 3.0]) for g in (1.0, 0.5)]
+    np.testing.assert_allclose(noise_scales(models), [7.0, 28.0])

@@ -26,7 +26,7 @@ from lrbs import (
 )
 from lrbs.checks.mean_field import surging_model
 from lrbs.checks.older_route import spread_model
-from lrbs.erf_route import ERF_SLOPE
+from lrbs.laws.signs.erf_route import ERF_SLOPE
 from lrbs.operators import Diagonal
 
 

@@ -181,6 +181,9 @@ def test_msign_of_low_rank_keeps_the_rank(rng):
     # A small singular value is a direction all the same; one at the level of rounding is not.
     np.testing.assert_allclose(msign(np.diag([1.0, 1e-12])), np.eye(2), atol=1e-13)
     np.testing.assert_allclose(msign(np.diag([1.0, 1e-17])), np.diag([1.0, 0.0]), atol=1e-13)
+    # What rounding is does not depend on how many matrices come at a time.
+    stack = np.tile(np.diag([1.0, 1e-12]), (10_000, 1, 1))
+    np.testing.assert_allclose(msign(stack), np.tile(np.eye(2), (10_000, 1, 1)), atol=1e-13)
 
 
 @pytest.mark.parametrize(

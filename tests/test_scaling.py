@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrbs import LocalModel, linear_rule, square_root_rule
-from lrbs.scaling import (
+from lrbs.laws.training.scaling import (
     effective_temperature,
     increment_covariance,
     noise_cost,

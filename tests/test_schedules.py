@@ -5,14 +5,14 @@ import pytest
 import sympy as sp
 
 from lrbs import saturation, steps
-from lrbs.practice import (
+from lrbs.laws.training.practice import (
     cautious_lr,
     frugal_batch_size,
     kept_progress,
     max_lr_from_search,
     tradeoff_product,
 )
-from lrbs.schedules import (
+from lrbs.laws.training.schedules import (
     adaptive_batch_size,
     cosine,
     growing_batch_size,

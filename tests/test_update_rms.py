@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbs import Adam, adam_moments
-from lrbs.update_rms import (
+from lrbs.laws.memory.update_rms import (
     expected_update_rms,
     momentum_norm,
     momentum_ratio,

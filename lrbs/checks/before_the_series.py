@@ -9,21 +9,17 @@ import numpy as np
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
-from lrbs.curvature import (
+from lrbs.laws.sgd import saturation
+from lrbs.laws.training.curvature import (
     generalisation_gap,
     natural_gradient_step,
     newton_covariance,
     newton_noise_scale,
     sharpness,
 )
-from lrbs.dynamics import diffusion_coefficient, sde_runs, sde_step, sgd_step
-from lrbs.laws import saturation
-from lrbs.model import LocalModel
-from lrbs.moments import scalar_mean_field
-from lrbs.operators import Dense
-from lrbs.quadratic import Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
-from lrbs.rules import SGD, Adam, Preconditioned
-from lrbs.scaling import (
+from lrbs.laws.training.dynamics import diffusion_coefficient, sde_runs, sde_step, sgd_step
+from lrbs.laws.training.quadratic import Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
+from lrbs.laws.training.scaling import (
     effective_temperature,
     increment_covariance,
     linear_rule,
@@ -32,6 +28,10 @@ from lrbs.scaling import (
     signal_to_noise,
     square_root_rule,
 )
+from lrbs.model import LocalModel
+from lrbs.moments import scalar_mean_field
+from lrbs.operators import Dense
+from lrbs.rules import SGD, Adam, Preconditioned
 from lrbs.simulate import draw_gradients
 from lrbs.step import expected_step, optimal_lr
 from lrbs.validation import Array
@@ -363,7 +363,7 @@ def trained_networks(
 # ------------------------------------------------------------------------- steps of second order
 def newton_increments() -> Evidence:
     """Sampled Newton steps, and their best learning rate by a search over the simulated loss."""
-    model = dense_model(size=4)
+    model = dense_model(size=4, seed=1)
     inverse = np.linalg.inv(model.hessian.dense())
     rule = Preconditioned(inverse)
     covariance = newton_covariance(model, 0.3, 8).dense()

@@ -8,7 +8,10 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import erf
 
-from lrbs.adam import (
+from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
+from lrbs.checks.findings import Erratum, Validity
+from lrbs.checks.problems import dense_model, minimised_loss
+from lrbs.laws.memory.adam import (
     AdamState,
     adamw_step,
     mean_update,
@@ -18,9 +21,9 @@ from lrbs.adam import (
     square_from_mean,
     square_update,
 )
-from lrbs.adam_curves import adam_law, full_momentum_lr, scalar_mean_update
-from lrbs.adam_normal import adam_moments, corrected_mean, exact_adam
-from lrbs.averaging import (
+from lrbs.laws.memory.adam_curves import adam_law, full_momentum_lr, scalar_mean_update
+from lrbs.laws.memory.adam_normal import adam_moments, corrected_mean, exact_adam
+from lrbs.laws.memory.averaging import (
     averaged_covariance,
     averaged_mean,
     ema_gain,
@@ -31,12 +34,7 @@ from lrbs.averaging import (
     lion_weights,
     nesterov_weights,
 )
-from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
-from lrbs.checks.findings import Erratum, Validity
-from lrbs.checks.problems import dense_model, minimised_loss
-from lrbs.model import LocalModel
-from lrbs.moments import exact, mean_field, scalar_mean_field
-from lrbs.momentum import (
+from lrbs.laws.memory.momentum import (
     Averaged,
     batch_multiplier,
     effective_batch_size,
@@ -46,12 +44,14 @@ from lrbs.momentum import (
     sgdm_lr,
     stationary_variance,
 )
+from lrbs.laws.memory.update_rms import simulated_updates
+from lrbs.laws.signs.scalar_law import ScalarLaw
+from lrbs.model import LocalModel
+from lrbs.moments import exact, mean_field, scalar_mean_field
 from lrbs.operators import Diagonal
 from lrbs.rules import SGD, Adam, Muon, SignSGD
-from lrbs.scalar_law import ScalarLaw
 from lrbs.simulate import simulated_step
 from lrbs.step import expected_step
-from lrbs.update_rms import simulated_updates
 from lrbs.validation import Array
 
 # Means of batch gradients in units of their deviation, from nearly pure noise to nearly none.

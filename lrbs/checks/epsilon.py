@@ -13,8 +13,9 @@ from lrbs.checks.evidence import Comparison, Evidence, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.mean_field import losing_model
 from lrbs.checks.problems import dense_model, quadratic_loss
-from lrbs.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
-from lrbs.epsilon import (
+from lrbs.gaussian import softsign_mean, softsign_square
+from lrbs.laws.signs.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
+from lrbs.laws.signs.epsilon import (
     adam_limit_lr,
     lr_per_epsilon,
     rescaled_noise,
@@ -24,8 +25,7 @@ from lrbs.epsilon import (
     soft_noise_scale,
     surge_ratio,
 )
-from lrbs.erf_route import ERF_SLOPE, older_route
-from lrbs.gaussian import softsign_mean, softsign_square
+from lrbs.laws.signs.erf_route import ERF_SLOPE, older_route
 from lrbs.model import LocalModel
 from lrbs.moments import Method, exact, mean_field, scalar_mean_field
 from lrbs.operators import Diagonal

@@ -9,20 +9,20 @@ from scipy.stats import laplace, norm, t, uniform
 
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
-from lrbs.correlation import (
+from lrbs.gaussian import sign_product_mean
+from lrbs.laws.dependence.correlation import (
     arcsine_trace,
     correlated_law,
     correlated_scalar_mean_field,
     correlation_trace,
 )
-from lrbs.gaussian import sign_product_mean
-from lrbs.heavy_tails import contaminated_sign_mean, sign_variance
+from lrbs.laws.dependence.heavy_tails import contaminated_sign_mean, sign_variance
+from lrbs.laws.dependence.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
 from lrbs.model import LocalModel
 from lrbs.moments import exact, mean_field, scalar_mean_field
 from lrbs.operators import Dense, Diagonal
 from lrbs.rules import Adam, SignSGD
 from lrbs.simulate import simulated_step
-from lrbs.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
 from lrbs.step import expected_step
 from lrbs.validation import Array
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import polar
 from scipy.special import ndtri
 
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
-from lrbs.curves import power_saturation
+from lrbs.laws.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz, two_sided_mean_field
+from lrbs.laws.signs.curves import power_saturation
 from lrbs.model import LocalModel
-from lrbs.moments import gram_covariance, mean_field, scalar_mean_field
-from lrbs.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz, two_sided_mean_field
+from lrbs.moments import Method, gram_covariance, mean_field, scalar_mean_field
 from lrbs.operators import Diagonal
 from lrbs.rules import Muon, msign
 from lrbs.simulate import draw_gradients, simulated_step
@@ -272,18 +273,23 @@ def noise_in_few_rows() -> Evidence:
     model = LocalModel(G.reshape(-1), np.diag(variance.reshape(-1)), root @ root.T / 192)
     rule, size = Muon(shape), 1.0
     run = simulated_step(model, rule, size, samples=600, rng=14)
+    methods: dict[str, Method] = {
+        "one-sided": mean_field,
+        "two-sided": two_sided_mean_field,
+        "scalar": scalar_mean_field,
+    }
     ratios = {
-        method.__name__: float(expected_step(model, rule, size, method).optimal_lr / run.optimal_lr)
-        for method in (mean_field, two_sided_mean_field, scalar_mean_field)
+        name: float(expected_step(model, rule, size, method).optimal_lr / run.optimal_lr)
+        for name, method in methods.items()
     }
     return Evidence(
         "approximation",
         (
-            stated("one-sided / simulated eta*", 0.725, ratios["mean_field"], 0.05),
-            stated("two-sided / simulated eta*", 0.935, ratios["two_sided_mean_field"], 0.05),
-            stated("scalar / simulated eta*", 0.710, ratios["scalar_mean_field"], 0.05),
+            stated("one-sided / simulated eta*", 0.725, ratios["one-sided"], 0.05),
+            stated("two-sided / simulated eta*", 0.935, ratios["two-sided"], 0.05),
+            stated("scalar / simulated eta*", 0.710, ratios["scalar"], 0.05),
         ),
-        error=abs(ratios["two_sided_mean_field"] - 1),
+        error=abs(ratios["two-sided"] - 1),
         where="two-sided eta*, noise in 4 of 24 rows",
     )
 
@@ -296,8 +302,8 @@ def _quintic(values: Array) -> Array:
     return newton_schulz(matrices)[:, 0, 0]
 
 
-def _gap(first: Array, second: Array) -> float:
-    return float(np.abs(first - second).max())
+def _gap(first: ArrayLike, second: ArrayLike) -> float:
+    return float(np.abs(np.asarray(first) - np.asarray(second)).max())
 
 
 ERRATA = [

@@ -12,12 +12,10 @@ from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.mean_field import surging_model
 from lrbs.checks.problems import minimised_loss
 from lrbs.checks.sign import RATIOS
-from lrbs.curves import fit_power_saturation, normalised_batch_size, power_saturation
-from lrbs.erf_route import ERF_SLOPE, erf_route_sign, erf_route_step, erf_stand_in, older_route
 from lrbs.gaussian import sign_mean, sign_product_mean
-from lrbs.model import LocalModel
-from lrbs.moments import exact, scalar_mean_field
-from lrbs.peaks import (
+from lrbs.laws.signs.curves import fit_power_saturation, normalised_batch_size, power_saturation
+from lrbs.laws.signs.erf_route import ERF_SLOPE, erf_route_sign, erf_route_step, erf_stand_in, older_route
+from lrbs.laws.signs.peaks import (
     exact_peak_batch_size,
     linearised_erf,
     peak_beta_from_loss_scale,
@@ -25,9 +23,11 @@ from lrbs.peaks import (
     searched_peak,
     small_batch_peak,
 )
+from lrbs.laws.signs.scalar_law import ScalarLaw
+from lrbs.laws.signs.sign import mean_field_sign
+from lrbs.model import LocalModel
+from lrbs.moments import exact, scalar_mean_field
 from lrbs.rules import SignSGD
-from lrbs.scalar_law import ScalarLaw
-from lrbs.sign import mean_field_sign
 from lrbs.simulate import draw_gradients
 from lrbs.step import expected_step
 

@@ -11,20 +11,17 @@ from scipy.optimize import brentq, minimize_scalar
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
-from lrbs.laws import saturation
-from lrbs.model import LocalModel
-from lrbs.noise_scale import noise_scale_from_workers, noise_scales
-from lrbs.practice import (
+from lrbs.laws.sgd import saturation
+from lrbs.laws.training.practice import (
     cautious_lr,
     frugal_batch_size,
     kept_progress,
     max_lr_from_search,
     tradeoff_product,
 )
-from lrbs.quadratic import Quadratic, sgd_cloud
-from lrbs.rules import SGD, SignSGD
-from lrbs.scaling import linear_rule, rms_update_length, update_length
-from lrbs.schedules import (
+from lrbs.laws.training.quadratic import Quadratic, sgd_cloud
+from lrbs.laws.training.scaling import linear_rule, rms_update_length, update_length
+from lrbs.laws.training.schedules import (
     adaptive_batch_size,
     cosine,
     growing_batch_size,
@@ -34,9 +31,12 @@ from lrbs.schedules import (
     warmup_displacement,
     warmup_weight,
 )
+from lrbs.laws.training.step_time import Cluster
+from lrbs.model import LocalModel
+from lrbs.noise_scale import noise_scale_from_workers, noise_scales
+from lrbs.rules import SGD, SignSGD
 from lrbs.simulate import draw_gradients, measured_step
 from lrbs.step import expected_step
-from lrbs.step_time import Cluster
 from lrbs.tradeoff import fit_tradeoff, steps
 from lrbs.validation import Array
 

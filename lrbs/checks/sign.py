@@ -6,11 +6,11 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
-from lrbs.curves import normalised_batch_size, power_saturation
-from lrbs.erf_route import ERF_SLOPE
 from lrbs.gaussian import sign_mean
-from lrbs.noises import NOISES, sign_bounds
-from lrbs.sign import (
+from lrbs.laws.signs.curves import normalised_batch_size, power_saturation
+from lrbs.laws.signs.erf_route import ERF_SLOPE
+from lrbs.laws.signs.noises import NOISES, sign_bounds
+from lrbs.laws.signs.sign import (
     independent_second_moment,
     mean_field_sign,
     normal_sign_correction,

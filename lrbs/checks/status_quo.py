@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
-from lrbs.laws import linear, saturation
+from lrbs.laws.sgd import linear, saturation
 from lrbs.model import LocalModel
 from lrbs.moments import exact, mean_field
 from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule

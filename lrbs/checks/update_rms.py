@@ -6,14 +6,13 @@ import math
 
 import numpy as np
 
-from lrbs.adam import momentum_square, second_average
-from lrbs.adam_normal import adam_moments, corrected_square
-from lrbs.averaging import averaged_mean, ema_gain, ema_noise_factor, ema_weights
 from lrbs.checks.ema import SIGNALS
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
-from lrbs.rules import SGD, Adam
-from lrbs.update_rms import (
+from lrbs.laws.memory.adam import momentum_square, second_average
+from lrbs.laws.memory.adam_normal import adam_moments, corrected_square
+from lrbs.laws.memory.averaging import averaged_mean, ema_gain, ema_noise_factor, ema_weights
+from lrbs.laws.memory.update_rms import (
     expected_update_rms,
     momentum_norm,
     momentum_ratio,
@@ -23,6 +22,7 @@ from lrbs.update_rms import (
     signal_seen_by_rms,
     simulated_updates,
 )
+from lrbs.rules import SGD, Adam
 from lrbs.validation import Array
 
 # sqrt(E[u^2]) of pure noise by (beta_1, beta_2), as the book states it.

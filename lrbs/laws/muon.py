@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrbs.laws.signs.scalar_law import ScalarLaw
 from lrbs.model import LocalModel
 from lrbs.moments import Moments, gram_covariance, inverse_power, sandwiched
 from lrbs.operators import Dense, Operator
 from lrbs.registry import formula
-from lrbs.rules import Muon, msign
-from lrbs.scalar_law import ScalarLaw
+from lrbs.rules import Muon, UpdateRule, msign
 from lrbs.validation import Array, count, positive, real_array
 
 __all__ = [
@@ -129,7 +129,7 @@ def muon_newton_curvature(gradient: ArrayLike, max_lr: float) -> float:
     chapter="muon",
     check="noise_in_few_rows",
 )
-def two_sided_mean_field(rule: Muon, gradient: Array, noise: Operator) -> Moments:
+def two_sided_mean_field(rule: UpdateRule, gradient: Array, noise: Operator) -> Moments:
     """Mean field of msign(G) = (G G^T)^(-1/4) G (G^T G)^(-1/4), both factors averaged: Shampoo's form.
 
     An identity before the average is taken inside. Where the noise sits in few rows, the one-sided form

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.averaging import ema_gain, ema_noise_factor, ema_step
+from lrbs.laws.memory.averaging import ema_gain, ema_noise_factor, ema_step
 from lrbs.registry import formula
 from lrbs.rules import Adam
 from lrbs.validation import Array, fraction, non_negative, real_array, vector

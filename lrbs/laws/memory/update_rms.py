@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.adam import AdamState, adamw_step
-from lrbs.adam_normal import corrected_square
-from lrbs.averaging import ema_noise_factor
+from lrbs.laws.memory.adam import AdamState, adamw_step
+from lrbs.laws.memory.adam_normal import corrected_square
+from lrbs.laws.memory.averaging import ema_noise_factor
 from lrbs.registry import formula
 from lrbs.rules import Adam
 from lrbs.validation import Array, count, positive, real_array, vector

@@ -10,14 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from lrbs.epsilon import soft_law
 from lrbs.gaussian import sign_product_mean
+from lrbs.laws.signs.epsilon import soft_law
+from lrbs.laws.signs.scalar_law import ScalarLaw
 from lrbs.model import LocalModel
 from lrbs.moments import Moments, mean_field, scalar_mean_field
 from lrbs.operators import Operator, trace_product
 from lrbs.registry import formula
 from lrbs.rules import Adam, SignSGD, SoftSignSGD, UpdateRule
-from lrbs.scalar_law import ScalarLaw
 from lrbs.validation import Array
 
 __all__ = ["arcsine_trace", "correlated_law", "correlated_scalar_mean_field", "correlation_trace"]

@@ -1,6 +1,6 @@
 """The sign of a noisy number: its mean with the average taken inside, and why that works.
 
-One coordinate at a time; what follows for a whole step stands in :mod:`lrbs.scalar_law`.
+One coordinate at a time; what follows for a whole step stands in :mod:`lrbs.laws.signs.scalar_law`.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.averaging import ema_gain, ema_noise_factor
-from lrbs.laws import saturation
+from lrbs.laws.memory.averaging import ema_gain, ema_noise_factor
+from lrbs.laws.sgd import saturation
 from lrbs.moments import Moments, exact, mean_field, scalar_mean_field
 from lrbs.operators import Operator
 from lrbs.registry import formula
@@ -214,12 +214,12 @@ class Averaged:
     rule : UpdateRule
         Without memory of its own: ``SGD()``, ``SignSGD()``, ``Muon(shape)``.
     weights : array_like, shape (steps,)
-        Newest first; see :mod:`lrbs.averaging`. Under a shorter history those of older gradients are
-        left out, as in a start from zero.
+        Newest first; see :mod:`lrbs.laws.memory.averaging`. Under a shorter history those of older
+        gradients are left out, as in a start from zero.
 
     Examples
     --------
-    >>> from lrbs.averaging import lion_weights
+    >>> from lrbs.laws.memory.averaging import lion_weights
     >>> from lrbs.rules import SignSGD
     >>> lion = Averaged(SignSGD(), lion_weights(0.9, 0.99, steps=1500))
     >>> round(1 / lion.noise_factor, 2)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrbs.laws.training.scaling import effective_temperature
 from lrbs.registry import formula
-from lrbs.scaling import effective_temperature
 from lrbs.validation import Array, count, positive, real_array, vector
 
 __all__ = ["diffusion_coefficient", "sde_runs", "sde_step", "sgd_step"]

@@ -61,7 +61,7 @@ def linear_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
     """Learning rate that keeps the noise of the path for each unit of time: learning_rate * growth.
 
     Parameters as for :func:`square_root_rule`. It keeps the coefficients of the stochastic differential
-    equation of SGD (:func:`lrbs.dynamics.sde_runs`). Source: 10542.5.
+    equation of SGD (:func:`lrbs.laws.training.dynamics.sde_runs`). Source: 10542.5.
 
     Examples
     --------

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erfinv
 
-from lrbs.erf_route import ERF_SLOPE
+from lrbs.laws.signs.erf_route import ERF_SLOPE
 from lrbs.model import LocalModel
 from lrbs.moments import Method, Moments, exact
 from lrbs.operators import Diagonal, Operator

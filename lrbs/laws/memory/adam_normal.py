@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.averaging import ema_noise_factor, ema_weights
+from lrbs.laws.memory.averaging import ema_noise_factor, ema_weights
 from lrbs.moments import Moments
 from lrbs.operators import Diagonal, Operator
 from lrbs.registry import formula

@@ -1,11 +1,11 @@
-"""Learning rates and batch sizes along a run: warm-up, annealing, batches that grow or follow the noise scale."""
+"""Learning rates and batch sizes along a run: warm-up, annealing, batches that grow or follow noise."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.laws import saturation
+from lrbs.laws.sgd import saturation
 from lrbs.registry import formula
 from lrbs.validation import Array, positive, real_array
 

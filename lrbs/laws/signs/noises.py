@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from lrbs.laws.signs.sign import mean_field_sign
 from lrbs.registry import formula
-from lrbs.sign import mean_field_sign
 from lrbs.validation import Array, real_array
 
 __all__ = ["NOISES", "Noise", "sign_bounds"]

@@ -2,7 +2,7 @@
 
 The moments of soft signs and the closed curves in B that follow from them. The older article (10563) goes
 by way of the clip function and arrives at the mean field with pi/2 times the noise, which
-:func:`lrbs.erf_route.older_route` is.
+:func:`lrbs.laws.signs.erf_route.older_route` is.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.erf_route import ERF_SLOPE, older_route
 from lrbs.gaussian import softsign_mean, softsign_square
+from lrbs.laws.signs.erf_route import ERF_SLOPE, older_route
+from lrbs.laws.signs.scalar_law import ScalarLaw
 from lrbs.model import LocalModel
 from lrbs.moments import scalar_mean_field
 from lrbs.registry import formula
 from lrbs.rules import SGD, softsign
-from lrbs.scalar_law import ScalarLaw
 from lrbs.step import Step, expected_step
 from lrbs.validation import Array, fraction, non_negative, positive
 

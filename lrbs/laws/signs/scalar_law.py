@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.curves import normalised_batch_size
+from lrbs.laws.signs.curves import normalised_batch_size
 from lrbs.model import LocalModel
 from lrbs.registry import formula
 from lrbs.step import Step

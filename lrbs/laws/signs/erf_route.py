@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrbs.laws.signs.sign import mean_field_sign
 from lrbs.model import LocalModel
 from lrbs.moments import Method, Moments, mean_field
 from lrbs.operators import Operator
 from lrbs.registry import formula
 from lrbs.rules import SignSGD, SoftSignSGD, UpdateRule, softsign
-from lrbs.sign import mean_field_sign
 from lrbs.step import Step, expected_step
 from lrbs.validation import Array, positive, real_array
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.dynamics import sgd_step
+from lrbs.laws.memory.momentum import stationary_variance
+from lrbs.laws.training.dynamics import sgd_step
+from lrbs.laws.training.scaling import effective_temperature
 from lrbs.model import LocalModel
-from lrbs.momentum import stationary_variance
 from lrbs.registry import formula
-from lrbs.scaling import effective_temperature
 from lrbs.validation import Array, count, positive, real_array, vector
 
 __all__ = ["Cloud", "Quadratic", "sde_cloud", "settled_variance", "sgd_cloud", "sgd_runs"]

@@ -11,12 +11,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.averaging import ema_noise_factor
-from lrbs.curves import normalised_batch_size
+from lrbs.laws.memory.averaging import ema_noise_factor
+from lrbs.laws.memory.momentum import effective_batch_size
+from lrbs.laws.signs.curves import normalised_batch_size
+from lrbs.laws.signs.scalar_law import ScalarLaw
 from lrbs.model import LocalModel
-from lrbs.momentum import effective_batch_size
 from lrbs.registry import formula
-from lrbs.scalar_law import ScalarLaw
 from lrbs.validation import Array, positive, real_array
 
 __all__ = ["adam_law", "full_momentum_lr", "scalar_mean_update"]

@@ -1,0 +1,1 @@
+"""What happens when coordinates are no strangers, not equal, or not normal."""

@@ -1,0 +1,1 @@
+"""Rules that remember: averages over time, momentum, Adam, the update RMS."""

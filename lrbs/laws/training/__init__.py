@@ -1,0 +1,1 @@
+"""Many steps of training: scaling rules, clouds of runs, schedules, clock time."""
