@@ -28,7 +28,7 @@ test: $(INSTALLED)
 	  lrbs tests chapters
 
 lab: $(INSTALLED)
-	$(RUN) -m jupyter lab chapters
+	$(RUN) -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) chapters
 
 chapters: $(INSTALLED)
 	@$(RUN) tools/execute.py
@@ -61,7 +61,7 @@ $(VENDORED): $(INSTALLED) package-lock.json tools/vendor.py
 	$(RUN) tools/vendor.py
 	@touch $@
 
-$(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/* _static/*)
+$(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/* assets/*)
 	$(VENV)/bin/jupyter-book build -W -n --keep-going --quiet . || { rm -rf _build; exit 1; }
 	@touch $@
 

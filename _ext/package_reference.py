@@ -5,6 +5,7 @@ name things by where users find them, lrbs.LocalModel, not by where they are def
 """
 
 import importlib
+import re
 from typing import Any
 
 from docutils import nodes
@@ -13,6 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 MARKUP = str.maketrans({"|": r"\|", "*": r"\*"})
+EMPHASIS = re.compile(r"(?<![\w\\])\\\*(\w[\w ]*)\\\*(?!\w)")  # what was *one sample* before
 
 
 def as_plain_text(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -21,7 +23,7 @@ def as_plain_text(app: Sphinx, what: str, name: str, obj: Any, options: Any, lin
     for number, line in enumerate(lines):
         example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
         if not example:
-            lines[number] = line.translate(MARKUP)
+            lines[number] = EMPHASIS.sub(r"*\1*", line.translate(MARKUP))
     if what == "property" and lines:
         # Else the words before a colon are taken for the type of the property.
         lines[0] = lines[0].replace(": ", ", that is ", 1)

@@ -34,10 +34,8 @@ class LocalModel:
         coordinates), a 2-D array a dense matrix; any :class:`lrbs.operators.Operator` keeps its structure.
     hessian : array_like, operator or callable
         Hessian H of the expected loss: 1-D means diagonal, 2-D dense, a LinearOperator or a function
-        of a vector means Hessian-vector products.
-
-    Arrays are copied, so the model stays as it is when a buffer is used again; operators and functions
-    are held as they are.
+        of a vector means Hessian-vector products. Arrays are copied, so the model stays as it is when
+        a buffer is used again; operators and functions are held as they are.
 
     Raises
     ------

@@ -284,12 +284,12 @@ def _root(covariance: Operator) -> tuple[Callable[[Array], Array], int]:
         return lambda z: z * deviations, covariance.size
     if isinstance(covariance, DiagonalPlusLowRank) and covariance.diagonal_part is None:
         _refuse_negative(covariance.weights)
-        columns = covariance.factors * np.sqrt(covariance.weights)
+        columns = covariance.factors * np.sqrt(np.maximum(covariance.weights, 0))
         return lambda z: z @ columns.T, columns.shape[1]
     if isinstance(covariance, (Dense, DiagonalPlusLowRank)):
         values, vectors = np.linalg.eigh(covariance.dense())
         _refuse_negative(values)
-        columns = vectors * np.sqrt(np.maximum(values, 0))  # what is left below zero is rounding
+        columns = vectors * np.sqrt(np.maximum(values, 0))
         return lambda z: z @ columns.T, covariance.size
     raise NotImplementedError(
         f"covariance of type {type(covariance).__name__} cannot be drawn from; give an array or use "
@@ -298,5 +298,6 @@ def _root(covariance: Operator) -> tuple[Callable[[Array], Array], int]:
 
 
 def _refuse_negative(values: Array) -> None:
+    """What is left below zero is rounding, and may be set to zero."""
     if values.min() < -1e-10 * np.abs(values).max():
         raise ValueError(f"covariance must have no negative eigenvalue; the smallest is {values.min():.6g}")

@@ -72,9 +72,9 @@ def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike
 @formula(
     "10542.14",
     title="Steps against examples",
-    tex=r"\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1,\qquad "
+    tex=r"\begin{gathered}\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1,\\[4pt] "
     r"S=\left(1+\frac{B_{\text{noise}}}{B}\right)S_{\min},\quad E=BS,\quad "
-    r"E_{\min}=B_{\text{noise}}S_{\min}",
+    r"E_{\min}=B_{\text{noise}}S_{\min}\end{gathered}",
     chapter="status-quo",
     check="steps_against_examples",
 )

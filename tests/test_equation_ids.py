@@ -29,7 +29,13 @@ def test_equations_are_numbered_and_cited_by_their_ids(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "html" / "index.html").read_text(encoding="utf-8")
-    for label, anchor in (("11260.3", "equation-11260-3"), ("lrbs.momentum", "equation-lrbs-momentum")):
-        assert f'<span class="eqno">({label})' in page
+    for label, anchor, tex in (
+        ("11260.3", "equation-11260-3", "a = b"),
+        ("lrbs.momentum", "equation-lrbs-momentum", "c = d"),
+    ):
+        assert (
+            f'<span class="eqno"><a href="#{anchor}" title="Link to this equation">({label})</a></span>'
+            in page
+        )
         assert f'id="{anchor}"' in page
-        assert f'href="#{anchor}">({label})</a>' in page
+        assert f'href="#{anchor}" data-tex="{tex}">({label})</a>' in page

@@ -247,6 +247,23 @@ def test_a_coordinate_without_gradient_and_noise_stays(gradient):
             assert np.isfinite(moments.mean).all()
 
 
+def test_muon_of_a_square_matrix_has_its_preconditioner_on_the_right(gradient):
+    """G (E[X^T X])^(-1/2), as 11285.3 is written; left and right differ once there is noise."""
+    G = gradient[:4].reshape(2, 2)
+    second = G.T @ G + np.diag([0.1 + 0.3, 0.2 + 0.4])
+    moments = mean_field(Muon((2, 2)), G.reshape(-1), Diagonal([0.1, 0.2, 0.3, 0.4]))
+    np.testing.assert_allclose(moments.mean.reshape(2, 2), G @ np.linalg.inv(_root(second)))
+
+
+def test_muon_at_any_scale(gradient):
+    """Rounding is told from a small gradient by ratios; of nothing comes nothing."""
+    rule, variance = Muon((3, 2)), np.full(N, 0.1)
+    expected = mean_field(rule, gradient, Diagonal(variance)).mean
+    for k in (1e-9, 1e9):
+        np.testing.assert_allclose(mean_field(rule, k * gradient, Diagonal(k**2 * variance)).mean, expected)
+    assert_moments(mean_field(rule, np.zeros(N), Diagonal(np.zeros(N))), np.zeros(N), np.zeros((N, N)))
+
+
 def test_muon_of_a_rank_deficient_gradient_without_noise(gradient):
     G = np.outer(gradient[:3], [1.0, 2.0])
     moments = mean_field(Muon((3, 2)), G.reshape(-1), Diagonal(np.zeros(N)))

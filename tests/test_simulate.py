@@ -193,6 +193,26 @@ def test_drawn_gradients_in_standard_errors(kind, rng, definite, assert_within):
     assert_within(products.mean(0), model.covariance.dense() / 4, products.std(0) / np.sqrt(len(draws)))
 
 
+def test_drawn_gradients_add_the_noise():
+    """gradient + deviation * number / sqrt(B), with numbers that have a sign."""
+    model = LocalModel([1.0, 2.0], [4.0, 9.0], [1.0, 1.0])
+    draws = draw_gradients(model, 4, (3,), 0, draw=lambda rng, shape: np.ones(shape))
+    np.testing.assert_allclose(draws, np.tile([2.0, 3.5], (3, 1)))
+
+
+def test_covariances_without_full_rank_are_drawn_from():
+    """Eigenvalues that rounding puts below zero count as zero, at any scale; so does no noise at all."""
+    v = np.array([0.1, 0.7, 1.3])
+    for scale in (1e-12, 1.0, 1e12):
+        model = LocalModel(np.zeros(3), scale * np.outer(v, v), np.ones(3))
+        noise = draw_gradients(model, 1, (50,), 0)
+        np.testing.assert_allclose(noise / v, np.tile(noise[:, :1] / v[0], (1, 3)), rtol=1e-5)
+    for nothing in (np.zeros((3, 3)), DiagonalPlusLowRank(None, np.ones((3, 2)), [0.0, 0.0])):
+        np.testing.assert_array_equal(draw_gradients(LocalModel(v, nothing, np.ones(3)), 1, (1,), 0)[0], v)
+    rounding = DiagonalPlusLowRank(None, np.ones((3, 2)), [1.0, -1e-16])
+    assert np.isfinite(draw_gradients(LocalModel(v, rounding, np.ones(3)), 1, (5,), 0)).all()
+
+
 # -------------------------------------------------------------------------------- measured steps
 @pytest.mark.parametrize("rule", [SGD(), SignSGD(), Muon((2, 3)), SGD(0.5), Adam()], ids=repr)
 @pytest.mark.parametrize("known", [True, False])
@@ -218,6 +238,13 @@ def test_measured_step_without_memory_reads_the_last_of_a_history(rng):
     known = {"hessian": np.ones(N), "gradient": np.ones(N)}
     history, last = measured_step(runs, SignSGD(), **known), measured_step(runs[:, -1], SignSGD(), **known)
     assert history.alignment == last.alignment
+
+
+def test_two_runs_are_enough(rng):
+    runs = rng.standard_normal((2, N))
+    assert measured_step(runs, SGD(), np.ones(N)).alignment == pytest.approx(runs[0] @ runs[1])
+    eta, _ = searched_lr(lambda w: (w**2).sum(axis=1) + w.sum(axis=1), np.ones((2, N)))
+    assert eta == pytest.approx(0.5)
 
 
 def test_noise_does_not_align_with_itself(rng, assert_within):
@@ -251,6 +278,22 @@ def test_searched_lr_of_a_loss_that_is_no_quadratic(rng):
     eta, error = searched_lr(lambda w: (np.cosh(w - 1) - np.cosh(1))[:, 0], np.full((3, 1), -4.0))
     assert eta == pytest.approx(0.25, rel=1e-6)
     assert error == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("length", [1e-6, 1.0, 1e6])
+def test_searched_lr_is_the_nearest_minimum(length):
+    """Of a loss with many minima, the first on the way down, whatever the length of the updates."""
+    eta, _ = searched_lr(lambda w: (np.cos(1) - np.cos(100 * w + 1))[:, 0], np.full((2, 1), length))
+    assert eta == pytest.approx(0.01 / length, rel=1e-5)
+
+
+def test_error_of_searched_lr_by_differentiation(rng):
+    """Standard error of the slope over the second derivative, both known for a sum of cosh."""
+    phi = -rng.uniform(2, 6, (50, 1))
+    eta, error = searched_lr(lambda w: (np.cosh(w - 1) - np.cosh(1))[:, 0], phi)
+    slopes, bends = -phi * np.sinh(-eta * phi - 1), phi**2 * np.cosh(-eta * phi - 1)
+    assert slopes.mean() == pytest.approx(0.0, abs=1e-4)
+    assert error == pytest.approx(slopes.std(ddof=1) / np.sqrt(50) / bends.mean(), rel=1e-4)
 
 
 # ------------------------------------------------------------------------------------- bad input
@@ -291,6 +334,13 @@ RUNS = np.ones((3, 2))
             lambda: searched_lr(lambda w: (w + w**2)[:, 0], -RUNS),
             "loss_change must fall along -updates and rise",
         ),
+        # The loss itself in place of its change.
+        (
+            lambda: searched_lr(lambda w: 1.5 + (w[:, 0] + 1) ** 2, RUNS),
+            "loss_change must fall along -updates",
+        ),
+        (lambda: searched_lr(lambda w: 0 * w[:, 0], RUNS), "loss_change must fall along -updates and rise"),
+        (lambda: measured_step(RUNS, SGD(5e-4), ONES), r"gradients must have shape \(n_runs, n_steps, N\)"),
         (lambda: draw_gradients(GOOD, -1, (2,), 0), "batch_size must be positive; .* is -1"),
         (lambda: draw_gradients(GOOD, [1, 2], (2,), 0), r"batch_size must be a number; got shape \(2,\)"),
         (lambda: measured_step([1.0, 2.0], SGD(), ONES), r"gradients must be 2-D or 3-D; got shape \(2,\)"),

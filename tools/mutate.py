@@ -225,6 +225,8 @@ def try_all(changes: list[Mutant], jobs: int) -> dict[Mutant, int]:
             results[mutant] = os.waitstatus_to_exitcode(status)
             if not mutant.line and status:
                 raise SystemExit((folder / "log").read_text() + "the tests fail before any change")
+            if mutant.line and not status:
+                print(f"  line {mutant.line}: {mutant.change}", flush=True)
             if len(results) % 25 == 0:
                 print(f"  {len(results)} of {len(changes)}", flush=True)
     return results
@@ -268,8 +270,6 @@ def main() -> int:
         by_checks = sum(status == EXIT_STATUS["checks"] for status in results.values())
         survivors += len(left)
         print(f"{path}: {len(changes)} changes, {len(left)} not noticed, {by_checks} by the checks alone")
-        for mutant in left:
-            print(f"  line {mutant.line}: {mutant.change}", flush=True)
     return 1 if survivors else 0
 
 

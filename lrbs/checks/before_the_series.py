@@ -506,7 +506,7 @@ ERRATA = [
     ),
     Erratum(
         where="10542.d22, remark",
-        kind="misprint",
+        kind="wrong claim",
         says="g_noise measures the influence of the noise on the curvature of the loss.",
         finds="It is its influence on the loss: twice the loss that noise costs in a step, per unit of "
         "learning rate.",
@@ -538,7 +538,7 @@ ERRATA = [
     ),
     Erratum(
         where="Questions and answers on 10542, 3 and 5",
-        kind="misprint",
+        kind="wrong claim",
         says="Square-root scaling keeps the variance of the gradient.",
         finds="It keeps the variance of the increment, as the same answers say elsewhere. That of the "
         "gradient falls as 1/B, whatever the learning rate.",

@@ -198,4 +198,6 @@ def _small(value: float, relative: bool = False) -> str:
         return "rounding"
     if relative and value < 1e-5:
         return "< 0.001 %"
-    return f"{100 * value:.2g} %" if relative else f"{value:.2g}"
+    if relative:
+        return f"{100 * value:.0f} %" if value >= 1 else f"{100 * value:.2g} %"
+    return f"{value:.2g}"

@@ -405,8 +405,9 @@ ERRATA = [
         kind="wrong claim",
         says="a surge emerges once a model is complex enough; it peaks at beta_noise (without the condition "
         "beta_noise < 1); a dominant diagonal of H means a monotone learning rate",
-        finds="three coordinates suffice (H = 11^T + 0.01 I: beta* = 0.711), two never do, since then "
-        "s^T H s <= 2 tr H; and with a diagonal H Adam surges for beta_1 > 1/3, at 0.059 B_simple for 0.9",
+        finds="three coordinates suffice (H = 11^T + 0.01 I: beta* = 0.711), two never do in the "
+        "scalar law, since then s^T H s <= 2 tr H; and with a diagonal H Adam surges for beta_1 > 1/3, at "
+        "0.059 B_simple for 0.9",
         check="surge_needs_three_coordinates",
     ),
 ]
