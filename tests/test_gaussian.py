@@ -138,6 +138,15 @@ def test_softsign_without_noise_is_itself():
     )
 
 
+@pytest.mark.parametrize("k", [1e-6, 1e6])
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_softsign_mean_in_other_units(ratio, k):
+    """The nodes of the quadrature follow the scales of the problem."""
+    means = np.array([-5.0, -0.01, 0.3, 30.0])
+    expected = softsign_mean(means, 1.0, ratio)
+    np.testing.assert_allclose(softsign_mean(k * means, k, k * ratio), expected, rtol=1e-9, atol=1e-13)
+
+
 def test_softsign_mean_in_blocks(rng):
     """More coordinates than are computed at a time, in any shape: the same as one by one."""
     mean, deviation = rng.standard_normal((3, 2001)), rng.uniform(0, 1, 2001)
@@ -172,6 +181,13 @@ def test_sign_moments_of_a_diagonal_are_those_of_the_matrix(rng):
         np.testing.assert_allclose(dense_mean, mean)
         np.testing.assert_allclose(dense_covariance.dense(), covariance.dense(), atol=1e-14)
         assert covariance.values[2] == 0.0
+
+
+def test_a_coordinate_without_noise_and_signal_stays():
+    for epsilon in (0.0, 0.4):
+        mean, covariance = softsign_moments(np.array([0.0, 1.0]), Diagonal([0.0, 1.0]), epsilon)
+        assert mean[0] == 0.0
+        assert covariance.values[0] == 0.0
 
 
 def test_a_coordinate_without_noise_has_no_covariance(rng):

@@ -336,7 +336,7 @@ RUNS = np.ones((3, 2))
         ),
         # The loss itself in place of its change.
         (
-            lambda: searched_lr(lambda w: 1.5 + (w[:, 0] + 1) ** 2, RUNS),
+            lambda: searched_lr(lambda w: 0.5 + (w[:, 0] + 1) ** 2, RUNS),
             "loss_change must fall along -updates",
         ),
         (lambda: searched_lr(lambda w: 0 * w[:, 0], RUNS), "loss_change must fall along -updates and rise"),

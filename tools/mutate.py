@@ -10,10 +10,10 @@ adds one to a number; drops a minus, a square root or the like; negates a condit
 functions alone, and not in error messages, which the tests compare anyway.
 
 For each change the package and its tests are copied to a temporary folder and tests run there until one
-fails: tests/test_<module>.py and tests/test_*_<module>.py, the module's doctests, then the properties and
-the tests that build on it; if all pass, the checks of the equations that the module registers. Survivors
-are printed, and the exit status is 1 if there are any but those listed with a reason in
-tools/equivalent_mutants.txt. About two seconds a change, fifteen for a survivor.
+fails: tests/test_<module>.py, tests/test_*_<module>.py and tests/test_<folder>.py, the module's doctests,
+then the properties and the tests that build on it; if all pass, the checks of the equations that the module
+registers. Survivors are printed, and the exit status is 1 if there are any but those listed with a reason
+in tools/equivalent_mutants.txt. About two seconds a change, fifteen for a survivor.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EQUIVALENT = ROOT / "tools" / "equivalent_mutants.txt"
-CORE = ["operators", "model", "rules", "moments", "gaussian", "step", "simulate", "laws", "tradeoff"]
+CORE = ["operators", "model", "rules", "moments", "gaussian", "step", "simulate", "laws/sgd", "tradeoff"]
 # Tests that also tell when a module is wrong, after its own.
 FURTHER = ["tests/test_properties.py", "tests/test_step.py", "tests/test_simulate.py"]
 CPU_SECONDS = 120  # a change may make a loop endless
@@ -149,9 +149,10 @@ def mutants(path: str) -> Iterator[Mutant]:
 
 def test_files(path: str) -> list[list[str]]:
     """What to run for a module: its own tests, and only then the others."""
-    stem = Path(path).stem
-    more = sorted(str(file.relative_to(ROOT)) for file in ROOT.glob(f"tests/test_*_{stem}.py"))
-    own = [f"tests/test_{stem}.py", *more, path]
+    stem, room = Path(path).stem, Path(path).parent.name
+    patterns = (f"test_{stem}.py", f"test_*_{stem}.py", f"test_{room}.py")
+    files = [file for pattern in patterns for file in sorted((ROOT / "tests").glob(pattern))]
+    own = [*(str(file.relative_to(ROOT)) for file in files), path]
     return [own, [name for name in FURTHER if name not in own]]
 
 
