@@ -65,8 +65,17 @@ def test_intervals_widen_with_the_level(rng):
     fit = fit_tradeoff(SIZES, steps(SIZES, 500, 256) * np.exp(0.1 * rng.standard_normal(11)))
     (a, b), (c, d) = (fit.interval(level)["min_steps"] for level in (0.5, 0.99))
     assert c < a < fit.min_steps < b < d
-    with pytest.raises(ValueError, match="level must be in"):
-        fit.interval(1.0)
+    for level in (0.0, 1.0):
+        with pytest.raises(ValueError, match="level must be in"):
+            fit.interval(level)
+
+
+def test_each_interval_is_made_of_its_own_error(rng):
+    """By hand: Student's t with nine degrees of freedom, 2.2622 at 95 %, on a logarithmic scale."""
+    fit = fit_tradeoff(SIZES, steps(SIZES, 500, 256) * np.exp(0.1 * rng.standard_normal(11)))
+    for name, (low, high) in fit.interval(0.95).items():
+        value, error = getattr(fit, name), getattr(fit, f"{name}_se")
+        assert np.log([value / low, high / value]) == pytest.approx(2.2622 * error / value, rel=1e-4)
 
 
 @pytest.mark.parametrize(
