@@ -202,7 +202,7 @@ class Adam:
         steps = history.shape[-2]
         first = _moving_average(history, self.beta1) / (1 - self.beta1**steps)
         second = _moving_average(history**2, self.beta2) / (1 - self.beta2**steps)
-        return _ratio(first, np.sqrt(second) + self.epsilon)
+        return ratio(first, np.sqrt(second) + self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -291,7 +291,7 @@ class Preconditioned(_Momentum):
 def softsign(x: ArrayLike, epsilon: ArrayLike) -> Array:
     """x / sqrt(x^2 + epsilon^2), and 0 where both are 0. Source: 11280.20, 10563.1."""
     values = np.asarray(x, dtype=np.float64)
-    return _ratio(values, np.hypot(values, epsilon))
+    return ratio(values, np.hypot(values, epsilon))
 
 
 @formula(
@@ -335,7 +335,7 @@ def _moving_average(history: Array, decay: float) -> Array:
     return np.einsum("t,...tn->...n", weights, history)
 
 
-def _ratio(numerator: Array, denominator: Array) -> Array:
+def ratio(numerator: Array, denominator: Array) -> Array:
     """Quotient, with 0/0 = 0: a coordinate without gradient and noise does not move."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
 

@@ -6,11 +6,13 @@ NumPy alone, except for the digits, which scikit-learn brings. The core of lrbs 
 from lrbs.lab.data import Dataset, digits, sample_batches
 from lrbs.lab.networks import LossAlong, Network, SoftmaxRegression, TanhNetwork
 from lrbs.lab.noise import batch_gradients, local_model
+from lrbs.lab.running import Layerwise, running
 from lrbs.lab.search import SearchedStep, best_learning_rate, moment_controls
 from lrbs.lab.training import train
 
 __all__ = [
     "Dataset",
+    "Layerwise",
     "LossAlong",
     "Network",
     "SearchedStep",
@@ -21,6 +23,7 @@ __all__ = [
     "digits",
     "local_model",
     "moment_controls",
+    "running",
     "sample_batches",
     "train",
 ]

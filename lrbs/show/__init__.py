@@ -2,6 +2,7 @@
 
 from lrbs.show.controls import Axis, Choice, Slider
 from lrbs.show.live import LiveFigure, explore
+from lrbs.show.progress import progress
 from lrbs.show.series import Band, Line, Points, Readout, Rule
 from lrbs.show.style import COLOURS, use_style
 from lrbs.show.widget import Interactive, interact
@@ -20,5 +21,6 @@ __all__ = [
     "Slider",
     "explore",
     "interact",
+    "progress",
     "use_style",
 ]
