@@ -12,11 +12,12 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export VECLIB_MAXIMUM_THREADS ?= 1
 
-.PHONY: book test lab chapters format requirements clean
+.PHONY: book test browser benchmarks lab chapters pdf links format requirements clean
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.
 book: chapters
 	@$(MAKE) --no-print-directory --silent $(BUILT)
+	@$(RUN) tools/archive.py
 	@echo "Open file://$(CURDIR)/_build/html/index.html"
 
 # Linter, formatter and type checker; then unit tests, doctests and every cell of every chapter, strictly.
@@ -25,12 +26,29 @@ test: $(INSTALLED)
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg \
-	  lrbs tests chapters
+	  --ignore tests/browser lrbs tests chapters
+
+# Every page, figure and link of the built site in Chromium; skipped, with a word why, where there is none.
+browser: book
+	$(RUN) -m pytest -n 2 --dist loadgroup tests/browser
+
+# The whole book in one file, _build/book.pdf, printed by Chromium.
+pdf: book
+	$(RUN) -m tools.pdf
+
+# How heavy pages are, how soon they show, how quick figures follow their sliders.
+benchmarks: book
+	$(RUN) -m benchmarks.pages
+
+# Whether the addresses of other hosts that the book names still answer. Needs a network.
+links: $(VENDORED)
+	$(VENV)/bin/jupyter-book build --builder linkcheck --path-output _build/links .
 
 lab: $(INSTALLED)
 	$(RUN) -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) chapters
 
 chapters: $(INSTALLED)
+	@$(RUN) tools/colab.py
 	@$(RUN) tools/execute.py
 
 format: $(INSTALLED)
@@ -61,13 +79,13 @@ $(VENDORED): $(INSTALLED) package-lock.json tools/vendor.py
 	$(RUN) tools/vendor.py
 	@touch $@
 
-$(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/* assets/*)
+$(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/*) $(shell find lrbs -name '*.py')
 	$(VENV)/bin/jupyter-book build -W -n --keep-going --quiet . || { rm -rf _build; exit 1; }
 	@touch $@
 
 # Sphinx builds anew only the pages whose text changed, and warns of nothing on the others. So a site
-# that was built by other tools, or with warnings, is cleared away.
-$(CLEARED): $(INSTALLED) $(wildcard _ext/*.py)
+# that was built by other tools, in another style or with warnings, is cleared away.
+$(CLEARED): $(INSTALLED) $(wildcard _ext/*.py assets/*)
 	@rm -rf _build
 	@mkdir -p $(@D)
 	@touch $@

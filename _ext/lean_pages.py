@@ -2,10 +2,11 @@
 
 - sphinx-thebe, which would fetch itself from another host;
 - launch buttons, as long as `_config.yml` names no public repository to launch from;
-- the button that prints, written as a script in the page;
+- the button that prints, written as a script in the page; in its place is one for the whole book as a zip;
 - FontAwesome's script, 1.5 MB for the icons that its fonts have already, and the preloading of those fonts,
   which browsers refuse on pages opened as files;
-- labels that say something else than what they stand on.
+- labels that say something else than what they stand on;
+- more than 128 colours in a picture, which lines and letters never notice: two thirds of its weight.
 """
 
 import re
@@ -13,6 +14,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -26,6 +28,7 @@ CHANGES = {
     r'<summary>(?=<span class="toctree-toggle")': '<summary aria-label="Its pages">',
     r'(?<=class="citation" )(id="[^"]*") role="doc-biblioentry"': r'\1 role="listitem"',
 }
+ARCHIVE = "lrbs-book.zip"  # which tools/archive.py packs
 FRONT = """<!DOCTYPE html>
 <html lang="en">
   <head>
@@ -52,13 +55,19 @@ def without_dead_buttons(app: Sphinx, config: Config) -> None:
         config.html_theme_options["launch_buttons"] = {}
 
 
-def without_print_button(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
-) -> None:
-    """Only the buttons that are links."""
+def download_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Links alone: the page as its source, and the whole book."""
     for group in context.get("header_buttons", []):
-        if "buttons" in group:
-            group["buttons"] = [button for button in group["buttons"] if button["type"] == "link"]
+        if group.get("label") == "download-buttons":
+            whole = {
+                "type": "link",
+                "url": context["pathto"](ARCHIVE, 1),
+                "text": "the book, .zip",
+                "tooltip": "Download the whole book, to read and run offline",
+                "icon": "fas fa-book",
+                "label": "download-book-button",
+            }
+            group["buttons"] = [*(button for button in group["buttons"] if button["type"] == "link"), whole]
 
 
 def tidy(app: Sphinx, exception: Exception | None) -> None:
@@ -73,6 +82,8 @@ def tidy(app: Sphinx, exception: Exception | None) -> None:
         template.unlink()
     for scripts in (folder / "_static" / "vendor" / "fontawesome").glob("*/js"):
         shutil.rmtree(scripts)
+    for picture in (folder / "_images").glob("*.png"):
+        lighten(picture)
     for path in folder.rglob("*.html"):
         page = path.read_text("utf-8")
         for pattern, replacement in CHANGES.items():
@@ -80,9 +91,17 @@ def tidy(app: Sphinx, exception: Exception | None) -> None:
         path.write_text(page, "utf-8")
 
 
+def lighten(picture: Path) -> None:
+    """Write a picture again with a palette, if it has none yet."""
+    with Image.open(picture) as image:
+        if image.mode != "P":
+            light = image.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+            light.save(picture, "PNG", optimize=True)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     without_thebe(app)
     app.connect("config-inited", without_dead_buttons)
-    app.connect("html-page-context", without_print_button, priority=900)
+    app.connect("html-page-context", download_buttons, priority=900)
     app.connect("build-finished", tidy, priority=800)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

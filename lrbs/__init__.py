@@ -12,6 +12,7 @@ from lrbs.laws.dependence.correlation import (
     correlation_trace,
 )
 from lrbs.laws.dependence.heavy_tails import contaminated_sign_mean, sign_variance
+from lrbs.laws.dependence.spectrum import NoiseSpectrum, correlation_factor, noise_spectrum
 from lrbs.laws.dependence.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
 from lrbs.laws.memory.adam import (
     AdamState,
@@ -114,10 +115,8 @@ from lrbs.laws.training.curvature import (
 from lrbs.laws.training.dynamics import diffusion_coefficient, sde_runs, sde_step, sgd_step
 from lrbs.laws.training.practice import (
     cautious_lr,
-    frugal_batch_size,
     kept_progress,
     max_lr_from_search,
-    tradeoff_product,
 )
 from lrbs.laws.training.quadratic import Cloud, Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
 from lrbs.laws.training.scaling import (
@@ -141,19 +140,53 @@ from lrbs.laws.training.schedules import (
     warmup_displacement,
     warmup_weight,
 )
+from lrbs.laws.training.several_steps import loss_after_steps
 from lrbs.laws.training.step_time import Cluster
 from lrbs.model import LocalModel
 from lrbs.moments import Moments, exact, mean_field, scalar_mean_field
-from lrbs.noise_scale import NoiseScaleEstimate, noise_scale_from_workers, noise_scales
+from lrbs.noise_scale import (
+    L1,
+    Euclidean,
+    NoiseScaleEstimate,
+    Nuclear,
+    RunningNoiseScale,
+    noise_scale_from_momentum,
+    noise_scale_from_samples,
+    noise_scale_from_two_batches,
+    noise_scale_from_update_rms,
+    noise_scale_from_workers,
+    noise_scales,
+    sign_alignment_floor,
+    two_batch_moments,
+)
 from lrbs.registry import Formula, formula, formulas
 from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
-from lrbs.simulate import MeasuredStep, measured_step, searched_lr, simulated_step
+from lrbs.simulate import MeasuredStep, measured_step, searched_lr, simulated_step, step_from_updates
 from lrbs.step import Step, expected_step, loss_decrease, optimal_lr, quadratic_loss_change
-from lrbs.tradeoff import TradeoffFit, examples, fit_tradeoff, hyperbola, steps
+from lrbs.tradeoff import (
+    PredictedSteps,
+    RunLength,
+    TradeoffFit,
+    batch_size_at_efficiency,
+    batch_size_at_overhead,
+    critical_average,
+    examples,
+    exchange_rate,
+    fit_tradeoff,
+    frugal_batch_size,
+    hyperbola,
+    noise_scale_from_efficiency,
+    noise_scale_from_overhead,
+    noiseless_steps,
+    run_length,
+    steps,
+    tradeoff_product,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "L1",
     "NOISES",
     "SGD",
     "Adam",
@@ -161,6 +194,7 @@ __all__ = [
     "Averaged",
     "Cloud",
     "Cluster",
+    "Euclidean",
     "Formula",
     "LocalModel",
     "MeasuredStep",
@@ -168,8 +202,13 @@ __all__ = [
     "Muon",
     "Noise",
     "NoiseScaleEstimate",
+    "NoiseSpectrum",
+    "Nuclear",
     "Preconditioned",
+    "PredictedSteps",
     "Quadratic",
+    "RunLength",
+    "RunningNoiseScale",
     "ScalarLaw",
     "SignSGD",
     "SoftSignSGD",
@@ -185,6 +224,8 @@ __all__ = [
     "averaged_covariance",
     "averaged_mean",
     "batch_multiplier",
+    "batch_size_at_efficiency",
+    "batch_size_at_overhead",
     "cautious_lr",
     "clip_mean",
     "clip_mean_by_slope",
@@ -194,8 +235,10 @@ __all__ = [
     "corrected_square",
     "correlated_law",
     "correlated_scalar_mean_field",
+    "correlation_factor",
     "correlation_trace",
     "cosine",
+    "critical_average",
     "diffusion_coefficient",
     "effective_batch_size",
     "effective_temperature",
@@ -212,6 +255,7 @@ __all__ = [
     "exact_adam",
     "exact_peak_batch_size",
     "examples",
+    "exchange_rate",
     "expected_step",
     "expected_update_rms",
     "fit_power_saturation",
@@ -235,6 +279,7 @@ __all__ = [
     "linearised_erf",
     "lion_batch_multiplier",
     "lion_weights",
+    "loss_after_steps",
     "loss_decrease",
     "lr_per_epsilon",
     "matching_warmup",
@@ -257,9 +302,17 @@ __all__ = [
     "newton_schulz",
     "noise_aware_lr",
     "noise_cost",
+    "noise_scale_from_efficiency",
+    "noise_scale_from_momentum",
+    "noise_scale_from_overhead",
+    "noise_scale_from_samples",
+    "noise_scale_from_two_batches",
+    "noise_scale_from_update_rms",
     "noise_scale_from_workers",
     "noise_scales",
+    "noise_spectrum",
     "noise_strength",
+    "noiseless_steps",
     "normal_sign_correction",
     "normalised_batch_size",
     "older_route",
@@ -274,6 +327,7 @@ __all__ = [
     "rescaled_softsign",
     "rms_update_length",
     "root_mean_square",
+    "run_length",
     "saturation",
     "scalar_mean_field",
     "scalar_mean_update",
@@ -291,6 +345,7 @@ __all__ = [
     "sgd_step",
     "sgdm_lr",
     "sharpness",
+    "sign_alignment_floor",
     "sign_bounds",
     "sign_correction",
     "sign_mean_series",
@@ -310,9 +365,11 @@ __all__ = [
     "square_root_rule",
     "square_update",
     "stationary_variance",
+    "step_from_updates",
     "steps",
     "surge_ratio",
     "tradeoff_product",
+    "two_batch_moments",
     "two_sided_mean_field",
     "update_length",
     "warmup_displacement",

@@ -79,7 +79,9 @@ def sign_moments(gradient: Array, noise: Operator) -> tuple[Array, Operator]:
     if isinstance(noise, Diagonal):
         return mean, Diagonal(np.where(deviation > 0, 1 - mean**2, 0.0))
     signal, correlation, moving = _standardised(gradient, deviation, noise)
-    product = sign_product_mean(signal[:, None], signal[None, :], correlation)
+    product = np.empty_like(correlation)
+    i, j = np.triu_indices(signal.size)  # the matrix is symmetric, and Owen's function takes its time
+    product[i, j] = product[j, i] = sign_product_mean(signal[i], signal[j], correlation[i, j])
     return mean, _covariance(product, mean, np.ones_like(mean), moving)
 
 

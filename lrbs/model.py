@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
-from lrbs.operators import Diagonal, DiagonalPlusLowRank, Operator, as_operator, trace_product
+from lrbs.operators import Dense, Diagonal, DiagonalPlusLowRank, Operator, as_operator, trace_product
 from lrbs.registry import formula
 from lrbs.validation import Array, positive, real_array, vector
 
@@ -113,6 +113,60 @@ class LocalModel:
         Source: 10542.1.
         """
         return self.covariance.scaled(1 / float(positive(batch_size, "batch_size", ndim=0)))
+
+    def with_correlations(self, share: float = 1.0) -> LocalModel:
+        """The same model with only a share of each covariance of two different coordinates.
+
+        Parameters
+        ----------
+        share : float
+            In [0, 1]; 0 makes coordinates independent, each with the variance it had.
+
+        Returns
+        -------
+        LocalModel
+            With a diagonal covariance for 0; else dense, or of low rank with a diagonal.
+
+        Examples
+        --------
+        >>> model = LocalModel([1.0, 1.0], [[2.0, 1.0], [1.0, 3.0]], [1.0, 1.0])
+        >>> model.with_correlations(0.5).covariance.dense()
+        array([[2. , 0.5],
+               [0.5, 3. ]])
+        """
+        if not 0 <= share <= 1:
+            raise ValueError(f"share must be in [0, 1]; got {share!r}")
+        if share == 1:
+            return self
+        sigma, variances = self.covariance, self.covariance.diagonal()
+        faded: Operator
+        if share == 0 or isinstance(sigma, Diagonal):
+            faded = Diagonal(variances)
+        elif isinstance(sigma, DiagonalPlusLowRank):
+            own = (1 - share) * variances + share * (
+                0 if sigma.diagonal_part is None else sigma.diagonal_part
+            )
+            faded = DiagonalPlusLowRank(own, sigma.factors, share * sigma.weights)
+        else:
+            faded = Dense(share * sigma.dense() + np.diag((1 - share) * variances))
+        return LocalModel(self.gradient, faded, self.hessian)
+
+    def part(self, own: slice) -> LocalModel:
+        """The model of some of the parameters, the others held: one layer of a network.
+
+        Parameters
+        ----------
+        own : slice
+            Of the N parameters, such as ``network.slices["W1"]`` of :mod:`lrbs.lab`.
+
+        Raises
+        ------
+        ValueError
+            If no parameter is in the slice.
+        """
+        if not range(self.size)[own]:
+            raise ValueError(f"own must hold a parameter or more of {self.size}; got {own}")
+        return LocalModel(self.gradient[own], self.covariance.block(own), self.hessian.block(own))
 
     @cached_property
     def squared_gradient(self) -> float:

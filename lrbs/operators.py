@@ -60,6 +60,10 @@ class Operator(LinearOperator):
         """D A D for D = diag(scale)."""
         raise NotImplementedError
 
+    def block(self, own: slice) -> Operator:
+        """The operator between the coordinates of a slice, the others being zero."""
+        raise NotImplementedError
+
     def dense(self) -> Array:
         """The matrix, shape (N, N). For small N."""
         return np.asarray(self @ np.eye(self.size))
@@ -89,6 +93,9 @@ class Diagonal(Operator):
 
     def congruence(self, scale: Array) -> Diagonal:
         return Diagonal(scale * self.values * scale)
+
+    def block(self, own: slice) -> Diagonal:
+        return Diagonal(self.values[own])
 
     def dense(self) -> Array:
         return np.diag(self.values)
@@ -123,6 +130,9 @@ class Dense(Operator):
 
     def congruence(self, scale: Array) -> Dense:
         return Dense.trusted(scale[:, None] * self.matrix * scale)
+
+    def block(self, own: slice) -> Dense:
+        return Dense.trusted(self.matrix[own, own])
 
     def dense(self) -> Array:
         return self.matrix
@@ -165,6 +175,10 @@ class DiagonalPlusLowRank(Operator):
         part = None if self.diagonal_part is None else scale * self.diagonal_part * scale
         return DiagonalPlusLowRank(part, scale[:, None] * self.factors, self.weights)
 
+    def block(self, own: slice) -> DiagonalPlusLowRank:
+        part = None if self.diagonal_part is None else self.diagonal_part[own]
+        return DiagonalPlusLowRank(part, self.factors[own], self.weights)
+
 
 class MatrixFree(Operator):
     """An operator known by its product with a vector alone, such as a Hessian-vector product.
@@ -202,6 +216,15 @@ class MatrixFree(Operator):
 
     def congruence(self, scale: Array) -> MatrixFree:
         return self._derived(lambda x: scale * self._matvec(scale * x), scale**2)
+
+    def block(self, own: slice) -> MatrixFree:
+        def product(x: Array) -> Array:
+            whole = np.zeros(self.size)
+            whole[own] = x
+            return self._matvec(whole)[own]
+
+        diagonal = None if self._diagonal is None else lambda: self.diagonal()[own]
+        return MatrixFree(product, len(range(self.size)[own]), diagonal)
 
     def _derived(self, product: Callable[[Array], Array], factor: float | Array) -> MatrixFree:
         """Another product, whose diagonal is the present one times `factor` if it is known at all."""

@@ -22,7 +22,14 @@ from lrbs.rules import UpdateRule
 from lrbs.step import Step
 from lrbs.validation import Array, count, positive, real_array, vector
 
-__all__ = ["MeasuredStep", "draw_gradients", "measured_step", "searched_lr", "simulated_step"]
+__all__ = [
+    "MeasuredStep",
+    "draw_gradients",
+    "measured_step",
+    "searched_lr",
+    "simulated_step",
+    "step_from_updates",
+]
 
 # Numbers drawn at a time: 2**22 doubles are 32 MiB.
 CHUNK = 2**22
@@ -195,10 +202,43 @@ def measured_step(
         reference = (means.sum(axis=0) - means) / (runs - 1)
     else:
         reference = np.broadcast_to(vector(gradient, "gradient", size), (runs, size))
+    return step_from_updates(rule(history), reference, hessian)
+
+
+def step_from_updates(
+    updates: ArrayLike,
+    gradient: ArrayLike,
+    hessian: ArrayLike | LinearOperator | Callable[[Array], ArrayLike],
+) -> MeasuredStep:
+    """Alignment and curvature of one step as averages over updates, however they came about.
+
+    Parameters
+    ----------
+    updates : array_like, shape (n_runs, N) or (n_runs, n_updates, N)
+        Of independent runs, two or more; several updates of one run may depend on each other.
+    gradient : array_like, shape (N,) or (n_runs, N)
+        Of the expected loss; one for each run where they differ.
+    hessian : array_like, LinearOperator or callable
+        As for :class:`lrbs.LocalModel`.
+
+    Returns
+    -------
+    MeasuredStep
+        Scalars; the standard errors come from the spread of the runs' own averages.
+    """
+    phi = real_array(updates, "updates", ndim=(2, 3))
+    if phi.ndim == 2:
+        phi = phi[:, None, :]
+    runs, each, size = phi.shape
+    if runs < 2 or each < 1:
+        raise ValueError(f"updates must be of at least 2 independent runs; got shape {np.shape(updates)}")
+    g = real_array(gradient, "gradient", ndim=(1, 2))
+    if g.shape not in ((size,), (runs, size)):
+        raise ValueError(f"gradient must have shape ({size},) or ({runs}, {size}); got {g.shape}")
     operator = as_operator(hessian, "hessian", size)
-    phi = rule(history)
-    pairs = np.stack([np.einsum("rn,rn->r", phi, reference), _quadratic(phi, operator)], axis=1)
-    return _measured([_mean_and_covariance(pairs)], ())
+    alignment = np.einsum("rtn,rn->r", phi, np.broadcast_to(g, (runs, size))) / each
+    curvature = _quadratic(phi.reshape(-1, size), operator).reshape(runs, each).mean(axis=1)
+    return _measured([_mean_and_covariance(np.stack([alignment, curvature], axis=1))], ())
 
 
 @formula(

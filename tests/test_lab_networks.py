@@ -5,19 +5,12 @@ import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
 
-from lrbs.lab import Dataset, Network, SoftmaxRegression, TanhNetwork
+from lrbs.lab import Dataset, SoftmaxRegression, TanhNetwork
+
+NETWORKS = [SoftmaxRegression(5, 3), TanhNetwork(5, 4, 3), TanhNetwork(5, (4, 3), 3)]
 
 
-class DeepNetwork(Network):
-    """Two hidden layers: the interface is not tied to the networks that ship."""
-
-    widths = (5, 4, 3, 3)
-
-
-NETWORKS = [SoftmaxRegression(5, 3), TanhNetwork(5, 4, 3), DeepNetwork()]
-
-
-@pytest.fixture(params=NETWORKS, ids=lambda network: type(network).__name__)
+@pytest.fixture(params=NETWORKS, ids=lambda network: f"{len(network.widths) - 1} layers")
 def network(request):
     return request.param
 
@@ -225,5 +218,17 @@ def test_errors_name_the_argument(data):
         network.loss(network.initial_weights(0, (2,)), data.take(np.zeros((3, 4), dtype=int)))
     with pytest.raises(ValueError, match="hidden must be at least 1"):
         TanhNetwork(5, 0, 3)
+    with pytest.raises(ValueError, match="hidden must"):
+        TanhNetwork(5, (), 3)
+    with pytest.raises(ValueError, match="hidden"):
+        TanhNetwork(5, (4, 0), 3)
     with pytest.raises(ValueError, match="classes must be an integer"):
         SoftmaxRegression(5, 3.0)
+
+
+def test_loss_along_many_directions_from_one_point(network, weights, data):
+    directions = np.random.default_rng(3).standard_normal((2, 4, network.size))
+    found = network.loss_along(weights, data, directions)
+    for place in np.ndindex(2, 4):
+        one = network.loss_along(weights, data, directions[place])
+        np.testing.assert_allclose([part[place] for part in found], one, rtol=1e-12)

@@ -52,6 +52,14 @@ def test_rules_of_layers_are_the_rules_of_their_parts() -> None:
     assert LAYERS.horizon == LAYERS.rules["b2"].horizon
 
 
+def test_arrays_without_a_rule_are_held() -> None:
+    only = Layerwise(NETWORK, {"W2": lrbs.SGD(momentum=0.5)})
+    history = np.random.default_rng(2).standard_normal((2, 6, NETWORK.size))
+    part, update = NETWORK.slices["W2"], only(history)
+    np.testing.assert_array_equal(update[:, part], lrbs.SGD(momentum=0.5)(history[..., part]))
+    assert np.count_nonzero(np.delete(update, np.r_[part], axis=1)) == 0
+
+
 def test_noise_factor_of_layers() -> None:
     same = {name: lrbs.SGD(momentum=0.5) for name in NETWORK.shapes}
     assert Layerwise(NETWORK, same).noise_factor == pytest.approx(1 / 3)
@@ -60,8 +68,10 @@ def test_noise_factor_of_layers() -> None:
 
 
 def test_bad_input_is_refused() -> None:
-    with pytest.raises(ValueError, match="rules must name each of W1, b1, W2, b2; got W1"):
-        Layerwise(NETWORK, {"W1": lrbs.SGD()})
+    with pytest.raises(ValueError, match="rules must be for some of W1, b1, W2, b2; got W3"):
+        Layerwise(NETWORK, {"W3": lrbs.SGD()})
+    with pytest.raises(ValueError, match="got none"):
+        Layerwise(NETWORK, {})
 
     class Other:
         noise_factor, horizon = 1.0, 1

@@ -241,3 +241,58 @@ def test_covariance_known_by_its_product_alone(definite):
         _ = LocalModel(G2, aslinearoperator(S), H).simple_noise_scale
     probed = Probed(lambda x: [2.0, 3.0] * x, 2, probes=1, rng=0)
     assert LocalModel(G2, probed, ONES).simple_noise_scale == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("form", ["array", "low rank", "operator"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_correlations_fade_and_variances_stay(parts, form, share):
+    g, sigma, H = parts
+    faded = LocalModel(g, FORMS[form](sigma), H).with_correlations(share)
+    wanted = share * sigma + (1 - share) * np.diag(np.diag(sigma))
+    np.testing.assert_allclose(faded.covariance.dense(), wanted, atol=1e-12)
+    np.testing.assert_array_equal(faded.gradient, g)
+    np.testing.assert_array_equal(faded.hessian.dense(), H)
+    assert isinstance(faded.covariance, Diagonal) == (share == 0)
+
+
+def test_correlations_of_low_rank_with_a_diagonal(parts):
+    g, sigma, H = parts
+    covariance = DiagonalPlusLowRank(np.arange(1.0, 6.0), sigma[:, :2], np.array([1.0, 2.0]))
+    dense = covariance.dense()
+    faded = LocalModel(g, covariance, H).with_correlations(0.25).covariance.dense()
+    np.testing.assert_allclose(faded, 0.25 * dense + 0.75 * np.diag(np.diag(dense)), atol=1e-12)
+
+
+def test_share_of_correlations_is_checked(parts):
+    with pytest.raises(ValueError, match=r"share must be in \[0, 1\]; got 1.5"):
+        LocalModel(*parts).with_correlations(1.5)
+
+
+FORMS_OF_NOISE = {**FORMS, "diagonal": lambda A: np.diag(A).copy()}
+
+
+@pytest.mark.parametrize("hessian", [*FORMS, "function", "diagonal"])
+@pytest.mark.parametrize("covariance", FORMS_OF_NOISE)
+def test_a_part_is_a_block(parts, covariance, hessian):
+    g, sigma, H = parts
+    form = {**FORMS_OF_NOISE, "function": lambda A: lambda v: A @ v}[hessian]
+    part = LocalModel(g, FORMS_OF_NOISE[covariance](sigma), form(H)).part(slice(1, 4))
+    noise, curvature = (
+        np.diag(np.diag(A)) if kind == "diagonal" else A for A, kind in ((sigma, covariance), (H, hessian))
+    )
+    np.testing.assert_array_equal(part.gradient, g[1:4])
+    np.testing.assert_allclose(part.covariance @ np.eye(3), noise[1:4, 1:4], atol=1e-12)
+    np.testing.assert_allclose(part.hessian @ np.eye(3), curvature[1:4, 1:4], atol=1e-12)
+
+
+def test_a_part_keeps_a_diagonal_that_is_known(parts):
+    g, sigma, H = parts
+    operator = MatrixFree(lambda v: sigma @ v, N, lambda: np.diag(sigma))
+    np.testing.assert_array_equal(
+        LocalModel(g, operator, H).part(slice(2, 5)).covariance.diagonal(), np.diag(sigma)[2:]
+    )
+
+
+def test_a_part_must_hold_a_parameter(parts):
+    with pytest.raises(ValueError, match="own must hold a parameter or more of 5"):
+        LocalModel(*parts).part(slice(3, 3))

@@ -1,11 +1,27 @@
-"""The noise scale from workers: unbiased, honest about its errors, refusing what it cannot tell."""
+"""The noise scale from gradients: unbiased, honest about its errors, refusing what it cannot tell."""
 
 import numpy as np
 import pytest
 
 from lrbs import LocalModel
-from lrbs.noise_scale import NoiseScaleEstimate, noise_scale_from_workers, noise_scales
+from lrbs.noise_scale import (
+    L1,
+    NoiseScaleEstimate,
+    Nuclear,
+    noise_scale_from_samples,
+    noise_scale_from_workers,
+    noise_scales,
+    sign_alignment_floor,
+)
 from lrbs.simulate import draw_gradients
+
+EACH_NORM = pytest.mark.parametrize(
+    "norm", [None, L1(), Nuclear([(3, 2), (2,), (1, 2)])], ids=["euclidean", "l1", "nuclear"]
+)
+
+
+def chosen(norm):
+    return {} if norm is None else {"norm": norm}
 
 
 def test_is_the_corrected_formula(rng):
@@ -27,6 +43,7 @@ def test_several_steps_average_numerator_and_denominator_apart(rng):
     assert estimate.squared_gradient == pytest.approx(np.mean([one.squared_gradient for one in singles]))
     spread = np.std([one.trace for one in singles], ddof=1) / np.sqrt(5)
     assert estimate.trace_se == pytest.approx(spread)
+    assert estimate.freedom == 4
 
 
 def test_is_unbiased_and_its_errors_are_right(definite, rng, assert_within):
@@ -42,7 +59,7 @@ def test_is_unbiased_and_its_errors_are_right(definite, rng, assert_within):
     assert 0.7 < claimed / scatter < 1.4
 
 
-def test_jackknife_of_a_single_step(rng):
+def test_jackknife_of_a_single_step():
     """Its claimed errors against the scatter over many steps."""
     model = LocalModel(np.full(40, 0.5), np.full(40, 1.0), np.ones(40))
     steps = draw_gradients(model, 1, (400, 10), 1)
@@ -53,23 +70,214 @@ def test_jackknife_of_a_single_step(rng):
         assert 0.8 < claimed / scatter < 1.3
 
 
+@EACH_NORM
+def test_leaving_out_is_starting_again_without(norm, rng):
+    """The jackknife by its definition: estimates from the data that are left, made from scratch."""
+    gradients = 1 + rng.standard_normal((20, 10))
+    estimate = noise_scale_from_samples(gradients, groups=5, **chosen(norm))
+    rest = [
+        noise_scale_from_samples(gradients[np.arange(20) % 5 != left_out], **chosen(norm))
+        for left_out in range(5)
+    ]
+    pairs = np.array([[one.trace, one.squared_gradient] for one in rest])
+    expected = 4 / 5 * (pairs - pairs.mean(axis=0)).T @ (pairs - pairs.mean(axis=0))
+    np.testing.assert_allclose(estimate.covariance, expected)
+    assert estimate.freedom == 4
+
+
+@EACH_NORM
+@pytest.mark.parametrize("groups", [3, 16, 500])
+def test_a_stream_is_the_array(norm, groups, rng):
+    gradients = 1 + rng.standard_normal((101, 10))
+    whole = noise_scale_from_samples(gradients, groups=groups, **chosen(norm))
+    for stream in (iter(gradients), iter(np.array_split(gradients, 7)), iter([gradients[:1], gradients[1:]])):
+        streamed = noise_scale_from_samples(stream, groups=groups, **chosen(norm))
+        assert streamed.trace == pytest.approx(whole.trace)
+        assert streamed.squared_gradient == pytest.approx(whole.squared_gradient)
+        np.testing.assert_allclose(streamed.covariance, whole.covariance, rtol=1e-8)
+
+
+@EACH_NORM
+def test_a_stream_of_steps_is_the_array(norm, rng):
+    steps = 1 + rng.standard_normal((6, 4, 10))
+    whole = noise_scale_from_workers(steps, 8, **chosen(norm))
+    for stream in (iter(steps), (iter(step) for step in steps)):
+        streamed = noise_scale_from_workers(stream, 8, **chosen(norm))
+        assert streamed.trace == pytest.approx(whole.trace)
+        np.testing.assert_allclose(streamed.covariance, whole.covariance)
+
+
+def test_a_stream_is_read_once_and_let_go(rng):
+    """Of 2000 gradients no more than the groups and a few are alive at a time."""
+    alive, most = set(), 0
+
+    class Told(np.ndarray):
+        def __del__(self):
+            alive.discard(id(self))
+
+    def stream():
+        nonlocal most
+        for _ in range(2000):
+            gradient = rng.standard_normal(50).view(Told)
+            alive.add(id(gradient))
+            most = max(most, len(alive))
+            yield gradient
+            del gradient
+
+    noise_scale_from_samples(stream(), groups=8)
+    assert most < 25
+
+
+def test_a_large_common_part_does_not_drown_the_noise(rng):
+    """|g| a hundred million times the noise: sums of squares would keep no digit of tr(Sigma)."""
+    noise = rng.standard_normal((200, 5))
+    trace = noise_scale_from_samples(noise).trace
+    far = noise_scale_from_samples(iter(1e8 + noise))
+    assert far.trace == pytest.approx(trace, rel=1e-6)
+    assert far.trace_se == pytest.approx(noise_scale_from_samples(noise).trace_se, rel=1e-6)
+
+
+def test_sums_and_units(rng):
+    """Summed losses, gradients b times longer, with the right word the same; tokens, L times the samples."""
+    gradients = 1 + rng.standard_normal((10, 4, 6))
+    means = noise_scale_from_workers(gradients, 8)
+    sums = noise_scale_from_workers(8 * gradients, 8, reduction="sum")
+    assert (sums.trace, sums.squared_gradient) == pytest.approx((means.trace, means.squared_gradient))
+    np.testing.assert_allclose(sums.covariance, means.covariance)
+    tokens = means.converted("tokens", 512)
+    in_tokens = noise_scale_from_workers(gradients, 8 * 512, unit="tokens")
+    assert tokens.noise_scale == pytest.approx(512 * means.noise_scale)
+    assert tokens.noise_scale_se == pytest.approx(512 * means.noise_scale_se)
+    assert tokens.trace == pytest.approx(in_tokens.trace)
+    np.testing.assert_allclose(tokens.covariance, in_tokens.covariance)
+    np.testing.assert_allclose(tokens.interval(), 512 * np.array(means.interval()))
+    assert "tokens" in str(tokens) and str(tokens) == str(in_tokens)
+
+
 def test_a_negative_square_is_reported_not_clipped():
     gradients = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.1]])
     estimate = noise_scale_from_workers(gradients, 5)
     assert estimate.squared_gradient < 0
     assert estimate.trace > 0
+    assert not estimate.resolved
     with pytest.raises(ValueError, match="not resolved with this much data"):
         _ = estimate.noise_scale
     assert str(estimate) == "noise scale not resolved with this much data"
 
 
-def test_reads_as_a_number_with_its_error():
+def test_reads_as_a_number_with_its_interval():
     estimate = NoiseScaleEstimate(400.0, 2.0, np.diag([100.0, 0.01]))
     assert estimate.noise_scale == 200
     assert estimate.noise_scale_se == pytest.approx(200 * np.hypot(10 / 400, 0.1 / 2))
-    assert str(estimate) == "noise scale 200 ± 11 samples"
+    assert estimate.resolved
+    assert str(estimate) == "noise scale 200 samples, 180 to 224 (95 %)"
 
 
+# ------------------------------------------------------------------------------------------ intervals
+def contradicted(estimate, scale, quantile):
+    """The test that the interval inverts: is trace - scale |g|^2 further from 0 than its error allows?"""
+    slopes = np.array([1.0, -scale])
+    gap = slopes @ [estimate.trace, estimate.squared_gradient]
+    return abs(gap) > quantile * np.sqrt(slopes @ estimate.covariance @ slopes)
+
+
+@pytest.mark.parametrize(("square", "freedom"), [(2.0, np.inf), (2.0, 9), (0.3, np.inf), (0.1, 4), (-0.2, 9)])
+def test_the_interval_holds_what_the_estimates_do_not_contradict(square, freedom):
+    from scipy.stats import t
+
+    covariance = np.array([[100.0, -1.0], [-1.0, 0.04]])
+    estimate = NoiseScaleEstimate(400.0, square, covariance, "samples", freedom)
+    quantile = t(freedom).ppf(0.975)
+    low, high = estimate.interval()
+    for scale in np.geomspace(10, 1e6, 300):
+        assert contradicted(estimate, scale, quantile) == (not low <= scale <= high)
+    assert estimate.resolved == (square > quantile * 0.2)
+    assert np.isfinite(high) == estimate.resolved
+    narrow = estimate.interval(0.5)
+    assert narrow[0] > low and (narrow[1] < high or np.isinf(high))
+
+
+def test_intervals_that_say_little():
+    covariance = np.diag([100.0, 0.01])
+    assert NoiseScaleEstimate(400.0, -2.0, covariance).interval() == (np.inf, np.inf)
+    assert NoiseScaleEstimate(5.0, 2.0, covariance).interval() == (0.0, np.inf)
+    assert NoiseScaleEstimate(-400.0, 2.0, covariance).interval() == (0.0, np.inf)
+    weak = NoiseScaleEstimate(400.0, 0.1, covariance)
+    bound = float(f"{weak.interval()[0]:.3g}")
+    assert str(weak) == f"noise scale not resolved: above {bound:g} samples (95 %)"
+    none = "noise scale not resolved with this much data"
+    assert str(NoiseScaleEstimate(400.0, -2.0, covariance)) == none
+    assert str(NoiseScaleEstimate(5.0, 2.0, covariance)) == none
+    negative = "noise scale not resolved: tr(Sigma) came out negative"
+    assert str(NoiseScaleEstimate(-400.0, 2.0, covariance)) == negative
+    with pytest.raises(
+        ValueError, match=r"tr\(Sigma\) is negative, -400 with standard error 10: are gradients"
+    ):
+        _ = NoiseScaleEstimate(-400.0, 2.0, covariance).noise_scale
+    for level in (0.0, 1.0, -1.0):
+        with pytest.raises(ValueError, match="level must be in"):
+            weak.interval(level)
+    with pytest.raises(ValueError, match="size must be positive"):
+        weak.converted("tokens", 0)
+
+
+# ------------------------------------------------------------------------------------------ other norms
+def test_l1_and_nuclear_by_plain_algebra(rng):
+    samples = 1 + rng.standard_normal((30, 10))
+    mean, deviations = samples.mean(axis=0), samples - samples.mean(axis=0)
+    by_l1 = noise_scale_from_samples(samples, norm=L1())
+    assert by_l1.trace == pytest.approx(samples.std(axis=0, ddof=1).sum() ** 2)
+    assert by_l1.squared_gradient == pytest.approx(np.abs(mean).sum() ** 2)
+    layers = [(slice(0, 6), (3, 2)), (slice(8, 10), (1, 2))]  # two matrices, a bias between them
+    noise = signal = 0.0
+    for place, shape in layers:
+        matrices = deviations[:, place].reshape(-1, *shape)
+        short = matrices if shape[0] < shape[1] else matrices.transpose(0, 2, 1)
+        noise += np.sqrt(np.linalg.eigvalsh(sum(D @ D.T for D in short) / 29)).sum()
+        signal += np.linalg.svd(mean[place].reshape(shape), compute_uv=False).sum()
+    by_nuclear = noise_scale_from_samples(samples, norm=Nuclear([(3, 2), (2,), (1, 2)]))
+    assert by_nuclear.trace == pytest.approx(noise**2)
+    assert by_nuclear.squared_gradient == pytest.approx(signal**2)
+
+
+@EACH_NORM
+def test_workers_give_the_scale_of_samples(norm, rng):
+    """Means over b of the same population: the numerator comes b times smaller, and is brought back."""
+    gradients = np.ones(10) + 3 * rng.standard_normal((4000, 10))
+    single = noise_scale_from_samples(gradients, **chosen(norm))
+    workers = noise_scale_from_workers(gradients.reshape(1000, 4, 10).mean(axis=1), 4, **chosen(norm))
+    assert workers.trace == pytest.approx(single.trace, rel=0.1)
+    assert workers.noise_scale == pytest.approx(single.noise_scale, rel=0.15)
+
+
+def test_the_floor_is_the_best_line_below_the_mean_field(rng):
+    """Its slope by a search over one coordinate; then any spread of ratios lies above it."""
+    from scipy.optimize import minimize_scalar
+
+    best = minimize_scalar(lambda x: -(1 - (1 + x**2) ** -0.5) / x, bounds=(0.1, 10), method="bounded")
+    batch_size = np.array([0.3, 5.0, 80.0])
+    expected = 1 + best.fun * np.sqrt(7.0 / batch_size)
+    np.testing.assert_allclose(sign_alignment_floor(batch_size, 7.0), expected, rtol=1e-8)
+    for spread in (0.0, 1.0, 3.0):
+        g, sigma = rng.standard_normal(50), np.exp(spread * rng.standard_normal(50))
+        scale = np.divide(*L1().scale(g, sigma**2, np.inf))
+        for B in np.geomspace(0.01, 100, 9) * scale:
+            kept = np.sum(g**2 / np.sqrt(g**2 + sigma**2 / B)) / np.abs(g).sum()
+            assert kept >= sign_alignment_floor(B, scale)
+    with pytest.raises(ValueError, match="batch_size must be positive"):
+        sign_alignment_floor(0.0, 7.0)
+    with pytest.raises(ValueError, match="l1_scale must be a number"):
+        sign_alignment_floor(1.0, [7.0, 8.0])
+
+
+def test_refusals_of_shapes():
+    with pytest.raises(ValueError, match=r"shapes must hold at least one matrix; got \(\(3,\),\)"):
+        Nuclear([(3,)])
+    with pytest.raises(ValueError, match=r"shapes must add up to gradients of size 5; they make 6"):
+        noise_scale_from_samples(np.ones((4, 5)), norm=Nuclear([(2, 3)]))
+
+
+# ------------------------------------------------------------------------------------------ refusals
 @pytest.mark.parametrize(
     ("gradients", "size", "message"),
     [
@@ -79,11 +287,31 @@ def test_reads_as_a_number_with_its_error():
         (np.ones(4), 8, "must be 2-D or 3-D"),
         (np.full((3, 4), np.nan), 8, "finite"),
         (np.ones((3, 4)), 0, "local_batch_size must be positive"),
+        (np.ones((3, 4)), [8, 8], "local_batch_size must be a number"),
+        (iter(np.ones((1, 5, 4))), 8, "2 or more; got 1"),
+        (iter([]), 8, "2 or more; got 0"),
+        (iter([np.ones((1, 4)), np.ones((1, 4))]), 8, "at least 2 workers; got 1"),
+        (iter([iter([])]), 8, "at least 2 workers; got 0"),
     ],
 )
 def test_refusals(gradients, size, message):
     with pytest.raises(ValueError, match=message):
         noise_scale_from_workers(gradients, size)
+
+
+def test_refusals_of_samples_and_words():
+    with pytest.raises(ValueError, match="at least 3 samples; got 2"):
+        noise_scale_from_samples(np.ones((2, 4)))
+    with pytest.raises(ValueError, match="at least 3 samples; got 0"):
+        noise_scale_from_samples(iter([]))
+    with pytest.raises(ValueError, match="must have one size; got 4 and 5"):
+        noise_scale_from_samples(iter([np.ones(4), np.ones(5)]))
+    with pytest.raises(ValueError, match="gradients must be finite"):
+        noise_scale_from_samples(iter([np.ones(4), np.full(4, np.inf)]))
+    with pytest.raises(ValueError, match="groups must be at least 3; got 2"):
+        noise_scale_from_samples(np.ones((9, 4)), groups=2)
+    with pytest.raises(ValueError, match='reduction must be "mean" or "sum"; got \'none\''):
+        noise_scale_from_workers(np.ones((3, 4)), 8, reduction="none")
 
 
 def test_noise_scales_of_a_run():

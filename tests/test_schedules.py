@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from lrbs import saturation, steps
+from lrbs import frugal_batch_size, saturation, steps, tradeoff_product
 from lrbs.laws.training.practice import (
     cautious_lr,
-    frugal_batch_size,
     kept_progress,
     max_lr_from_search,
-    tradeoff_product,
 )
 from lrbs.laws.training.schedules import (
     adaptive_batch_size,

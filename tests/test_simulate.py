@@ -19,7 +19,7 @@ from lrbs import (
     simulated_step,
 )
 from lrbs.operators import DiagonalPlusLowRank, MatrixFree
-from lrbs.simulate import draw_gradients, searched_lr
+from lrbs.simulate import draw_gradients, searched_lr, step_from_updates
 
 N = 6
 COVARIANCES = ["diagonal", "dense", "low rank", "diagonal and low rank"]
@@ -372,3 +372,26 @@ def test_what_cannot_be_drawn_from():
     model = LocalModel([1.0, 2.0], MatrixFree(lambda x: x, 2), ONES)
     with pytest.raises(NotImplementedError, match=r"covariance of type MatrixFree.*from_samples"):
         simulated_step(model, SGD(), 1, rng=0)
+
+
+def test_step_from_updates_is_measured_step_without_the_rule() -> None:
+    rng = np.random.default_rng(5)
+    gradients, g, H = rng.standard_normal((50, 3)) + 1, np.ones(3), np.diag([1.0, 2.0, 3.0])
+    through_rule = measured_step(gradients, SGD(), H, g)
+    assert step_from_updates(gradients, g, H) == through_rule
+
+
+def test_updates_of_one_run_are_averaged_before_their_spread() -> None:
+    """The same update twice is no more evidence than once."""
+    rng = np.random.default_rng(6)
+    updates, g, H = rng.standard_normal((20, 3)) + 1, np.ones(3), np.diag([1.0, 2.0, 3.0])
+    once, twice = (step_from_updates(u, g, H) for u in (updates, np.stack([updates, updates], axis=1)))
+    np.testing.assert_allclose(twice.curvature_se, once.curvature_se, rtol=1e-12)
+    np.testing.assert_allclose(twice.optimal_lr, once.optimal_lr, rtol=1e-12)
+
+
+def test_step_from_updates_refuses_what_it_cannot_average() -> None:
+    with pytest.raises(ValueError, match="at least 2 independent runs"):
+        step_from_updates(np.ones((1, 5, 3)), np.ones(3), np.ones(3))
+    with pytest.raises(ValueError, match=r"gradient must have shape \(3,\) or \(4, 3\); got \(2,\)"):
+        step_from_updates(np.ones((4, 3)), np.ones(2), np.ones(3))

@@ -32,7 +32,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EQUIVALENT = ROOT / "tools" / "equivalent_mutants.txt"
-CORE = ["operators", "model", "rules", "moments", "gaussian", "step", "simulate", "laws/sgd", "tradeoff"]
+CORE = ["operators", "model", "rules", "moments", "gaussian", "step", "simulate", "laws/sgd"]
+CORE += ["tradeoff/law", "tradeoff/fit", "tradeoff/conversions", "tradeoff/varying"]
 # Tests that also tell when a module is wrong, after its own.
 FURTHER = ["tests/test_properties.py", "tests/test_step.py", "tests/test_simulate.py"]
 CPU_SECONDS = 120  # a change may make a loop endless

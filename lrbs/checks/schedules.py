@@ -14,10 +14,8 @@ from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
 from lrbs.laws.sgd import saturation
 from lrbs.laws.training.practice import (
     cautious_lr,
-    frugal_batch_size,
     kept_progress,
     max_lr_from_search,
-    tradeoff_product,
 )
 from lrbs.laws.training.quadratic import Quadratic, sgd_cloud
 from lrbs.laws.training.scaling import linear_rule, rms_update_length, update_length
@@ -37,7 +35,7 @@ from lrbs.noise_scale import noise_scale_from_workers, noise_scales
 from lrbs.rules import SGD, SignSGD
 from lrbs.simulate import draw_gradients, measured_step
 from lrbs.step import expected_step
-from lrbs.tradeoff import fit_tradeoff, steps
+from lrbs.tradeoff import fit_tradeoff, frugal_batch_size, steps, tradeoff_product
 from lrbs.validation import Array
 
 if TYPE_CHECKING:

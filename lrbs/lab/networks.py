@@ -154,8 +154,11 @@ class Network(Layout):
         LossAlong
             loss, slope v^T g and curvature v^T H v for the direction v, each of shape (...).
         """
-        layers, columns, targets = self._inputs(weights, data)
         along = self.layers(directions, "directions")
+        replicas = np.shape(directions)[:-1]
+        if np.ndim(weights) == 1 and replicas:  # one point, many directions
+            weights = np.broadcast_to(weights, (*replicas, self.size))
+        layers, columns, targets = self._inputs(weights, data)
         sums = backprop.derivatives_along(layers, along, columns, targets)
         return LossAlong(*(total / len(data) for total in sums))
 
@@ -199,24 +202,38 @@ class SoftmaxRegression(Network):
 
 @dataclass(frozen=True)
 class TanhNetwork(Network):
-    """One hidden layer of tanh units: N = hidden (inputs + 1) + classes (hidden + 1).
+    """Hidden layers of tanh units; with one of them N = hidden (inputs + 1) + classes (hidden + 1).
 
+    Parameters
+    ----------
+    inputs, classes : int
+    hidden : int or tuple of int
+        Units of the hidden layer, or of each of several.
+
+    Examples
+    --------
     >>> TanhNetwork(inputs=64, hidden=16, classes=10).size
     1210
+    >>> list(TanhNetwork(inputs=64, hidden=(16, 16), classes=10).shapes)
+    ['W1', 'b1', 'W2', 'b2', 'W3', 'b3']
     """
 
     inputs: int
-    hidden: int
+    hidden: int | tuple[int, ...]
     classes: int
 
     def __post_init__(self) -> None:
+        if isinstance(self.hidden, tuple) and not self.hidden:
+            raise ValueError("hidden must name a layer or more; got ()")
         _check_widths(self)
 
     @property
     def widths(self) -> tuple[int, ...]:
-        return (self.inputs, self.hidden, self.classes)
+        hidden = self.hidden if isinstance(self.hidden, tuple) else (self.hidden,)
+        return (self.inputs, *hidden, self.classes)
 
 
 def _check_widths(network: Network) -> None:
     for name, value in vars(network).items():
-        count(value, name)
+        for width in value if isinstance(value, tuple) else (value,):
+            count(width, name)

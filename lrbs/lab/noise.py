@@ -7,10 +7,12 @@ with 1/(n-1); the gradient of a batch has covariance Sigma/B and no error of its
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
 
 from lrbs.lab.data import Dataset, sample_batches
 from lrbs.lab.networks import Network
@@ -23,6 +25,8 @@ __all__ = ["batch_gradients", "local_model"]
 # Numbers of 8 bytes: at most 256 MB of per-sample gradients, and 32 MB in the work on a part of the batches.
 _SAMPLES = 2**25
 _CHUNK = 2**22
+# Adding up rows one by one is faster than a product of dense matrices when so few of them are drawn.
+_SPARSE = 16
 
 
 def local_model(network: Network, weights: ArrayLike, data: Dataset, *, dense: bool = True) -> LocalModel:
@@ -40,7 +44,8 @@ def local_model(network: Network, weights: ArrayLike, data: Dataset, *, dense: b
     Returns
     -------
     LocalModel
-        With the population covariance, factor 1/n. :meth:`lrbs.LocalModel.from_samples`, which takes the
+        With the population covariance, factor 1/n; its :meth:`~lrbs.LocalModel.part` is the model of one
+        layer. :meth:`lrbs.LocalModel.from_samples`, which takes the
         same gradients for a sample from something larger, has 1/(n-1).
     """
     point = vector(weights, "weights", network.size)
@@ -78,22 +83,38 @@ def batch_gradients(
     -------
     ndarray, shape (*batches, N)
     """
-    point = vector(weights, "weights", network.size)
     shape = tuple(count(number, "batches") for number in np.atleast_1d(batches))
     total = prod(shape)
     generator = np.random.default_rng(rng)
-    n, size = len(data), count(batch_size, "batch_size")
-    # The gradient of a batch is a mean of sample gradients: how often each sample was drawn says it all.
-    samples = network.per_sample_gradients(point, data) if n * network.size <= _SAMPLES else None
-    rows = max(1, _CHUNK // (n + size if samples is not None else size * (network.size + n)))
+    draw = gradient_source(network, weights, data, batch_size)
+    rows = max(1, _CHUNK // max(len(data), batch_size * max(network.widths)))
     gradients = np.empty((total, network.size))
     for start in range(0, total, rows):
         part = gradients[start : start + rows]
-        places = sample_batches(data, size, (len(part),), generator)
-        if samples is None:
-            part[...] = network.gradient(point, data.take(places))
-        else:
-            row = np.arange(len(part))[:, None]
-            drawn = np.bincount((places + n * row).reshape(-1), minlength=n * len(part))
-            np.matmul(drawn.reshape(-1, n) / size, samples, out=part)
+        part[...] = draw(len(part), generator)
     return gradients.reshape(*shape, network.size)
+
+
+def gradient_source(
+    network: Network, weights: ArrayLike, data: Dataset, batch_size: int
+) -> Callable[[int, np.random.Generator], Array]:
+    """A function that draws a number of batch gradients at fixed weights, each with replacement."""
+    point = vector(weights, "weights", network.size)
+    n, size = len(data), count(batch_size, "batch_size")
+    if n * network.size > _SAMPLES:
+        return lambda number, generator: network.gradient(
+            point, data.take(sample_batches(data, size, (number,), generator))
+        )
+    # The gradient of a batch is a mean of sample gradients: how often each sample was drawn says it all.
+    samples = network.per_sample_gradients(point, data)
+
+    def draw(number: int, generator: np.random.Generator) -> Array:
+        places = sample_batches(data, size, (number,), generator)
+        if size < n / _SPARSE:
+            ends = np.arange(0, places.size + 1, size)
+            shares = np.full(places.size, 1 / size)
+            return np.asarray(csr_array((shares, places.reshape(-1), ends), shape=(number, n)) @ samples)
+        drawn = np.bincount((places + n * np.arange(number)[:, None]).reshape(-1), minlength=n * number)
+        return np.asarray(drawn.reshape(-1, n) / size @ samples)
+
+    return draw

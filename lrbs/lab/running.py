@@ -63,17 +63,23 @@ class Layerwise:
     ----------
     network : Network
     rules : mapping from str to UpdateRule
-        By the names of ``network.shapes``, every one of them. A bias is a matrix of one column to
-        :class:`lrbs.Muon`, which then normalises it.
+        By the names of ``network.shapes``. Arrays without a rule stay as they are. A bias is a matrix of
+        one column to :class:`lrbs.Muon`, which then normalises it.
+
+    Raises
+    ------
+    ValueError
+        If a name is not one of the network's, or there is no rule at all.
     """
 
     network: Layout
     rules: Mapping[str, UpdateRule]
 
     def __post_init__(self) -> None:
-        if set(self.rules) != set(self.network.shapes):
+        if not self.rules or not set(self.rules) <= set(self.network.shapes):
             raise ValueError(
-                f"rules must name each of {', '.join(self.network.shapes)}; got {', '.join(self.rules)}"
+                f"rules must be for some of {', '.join(self.network.shapes)}; "
+                f"got {', '.join(self.rules) or 'none'}"
             )
 
     @property
@@ -98,22 +104,21 @@ class Layerwise:
     def __call__(self, gradients: ArrayLike) -> Array:
         """Update after a history of gradients, (..., steps, N) to (..., N)."""
         history = real_array(gradients, "gradients")
-        return self._joined({name: rule(self._part(history, name)) for name, rule in self.rules.items()})
+        return self._each(self.rules, history, history.shape[:-2])
 
-    def _part(self, vectors: Array, name: str) -> Array:
-        return vectors[..., self.network.slices[name]]
-
-    def _joined(self, parts: Mapping[str, Array]) -> Array:
-        return np.concatenate([parts[name] for name in self.network.shapes], axis=-1)
+    def _each(self, rules: Mapping[str, Update], vectors: Array, replicas: tuple[int, ...]) -> Array:
+        """The update of all arrays, each by its own function of its own part of the vectors."""
+        update = np.zeros((*replicas, self.network.size))
+        for name, rule in rules.items():
+            part = self.network.slices[name]
+            update[..., part] = rule(vectors[..., part])
+        return update
 
 
 def _layerwise(rule: Layerwise) -> Update:
     updates = {name: running(part) for name, part in rule.rules.items()}
 
-    def update(gradient: Array) -> Array:
-        return rule._joined({name: step(rule._part(gradient, name)) for name, step in updates.items()})
-
-    return update
+    return lambda gradient: rule._each(updates, gradient, gradient.shape[:-1])
 
 
 def _momentum(memoryless: UpdateRule, momentum: float) -> Update:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,16 +25,16 @@ class SearchedStep:
 
     Attributes
     ----------
-    optimal_lr, optimal_lr_se : float
+    optimal_lr, optimal_lr_se : float or ndarray
         Where it is, and the standard error from the finite number of updates (delta method).
-    loss_decrease, loss_decrease_se : float
+    loss_decrease, loss_decrease_se : float or ndarray
         How far it lies below the loss before the step, and the standard error.
     """
 
-    optimal_lr: float
-    optimal_lr_se: float
-    loss_decrease: float
-    loss_decrease_se: float
+    optimal_lr: Any
+    optimal_lr_se: Any
+    loss_decrease: Any
+    loss_decrease_se: Any
 
 
 def best_learning_rate(

@@ -21,6 +21,7 @@ LINE_COLOURS = ("blue", "vermilion", "green", "purple", "orange", "sky")
 MARKERS = ("o", "s", "^", "D")
 LEGEND_WIDTH = 75  # letters in a row of the legend, a sign counting as 8
 LINE = 0.235  # inches
+KEPT: dict[str, Any] = {}  # what sets mathematics, as on axes: it is quick with all that it has set before
 
 
 def looks(recording: Recording) -> list[tuple[str, int]]:
@@ -105,6 +106,8 @@ def png(
         figure = Figure(figsize=size)
         paint(figure)
         canvas: Any = FigureCanvasAgg(figure)
+        renderer = canvas.get_renderer()
+        renderer.mathtext_parser = KEPT.setdefault("mathtext", renderer.mathtext_parser)
         canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     file = io.BytesIO()

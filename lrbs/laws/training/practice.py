@@ -1,4 +1,4 @@
-"""From the law to a run: the batch at a price, the learning rate from one search, and a margin of safety."""
+"""From the law to a run: the learning rate from one search, and a margin of safety."""
 
 from __future__ import annotations
 
@@ -8,70 +8,7 @@ from numpy.typing import ArrayLike
 from lrbs.registry import formula
 from lrbs.validation import Array, positive, real_array
 
-__all__ = ["cautious_lr", "frugal_batch_size", "kept_progress", "max_lr_from_search", "tradeoff_product"]
-
-
-@formula(
-    "10542.tadaptive",
-    title="The batch at a fixed price of a step",
-    tex=r"B=\sqrt{r\,B_{\text{noise}}}",
-    chapter="schedules",
-    check="best_batch_at_a_price",
-)
-def frugal_batch_size(noise_scale: ArrayLike, step_price: ArrayLike) -> Array:
-    """Batch size of the least total cost when a step costs as much as `step_price` samples.
-
-    It minimises (B + r)(1 + B_noise/B), the cost of a given progress. Its steps and examples satisfy
-    10542.14 with the product :func:`tradeoff_product` of power 1/2, at most 1, on the right.
-
-    Parameters
-    ----------
-    noise_scale : array_like
-        B_noise at this point of the run, in samples.
-    step_price : array_like
-        r, in samples.
-
-    Returns
-    -------
-    ndarray
-        Source: 10542.tadaptive.
-
-    Examples
-    --------
-    >>> frugal_batch_size([100, 10_000], step_price=400)
-    array([ 200., 2000.])
-    """
-    return np.asarray(np.sqrt(positive(step_price, "step_price") * positive(noise_scale, "noise_scale")))
-
-
-@formula(
-    "lrbs.batch-power",
-    title="Steps against examples when the batch follows the noise scale",
-    tex=r"B\propto B_{\text{noise}}^{\,p}:\quad"
-    r"\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)="
-    r"\frac{\langle B_{\text{noise}}^{\,p}\rangle\,\langle B_{\text{noise}}^{\,1-p}\rangle}"
-    r"{\langle B_{\text{noise}}\rangle}",
-    chapter="schedules",
-    check="tradeoff_of_batch_powers",
-)
-def tradeoff_product(noise_scale: ArrayLike, power: float) -> float:
-    """Right side of the hyperbola 10542.14 for batch sizes proportional to B_noise**power.
-
-    1 for a fixed batch (power 0) and for a fixed share of the noise scale (power 1); least, for powers
-    of B_noise, at 1/2.
-
-    Parameters
-    ----------
-    noise_scale : array_like
-        B_noise at equal amounts of progress, measured in steps with exact gradients.
-    power : float
-
-    Returns
-    -------
-    float
-    """
-    scales = positive(noise_scale, "noise_scale")
-    return float(np.mean(scales**power) * np.mean(scales ** (1 - power)) / np.mean(scales))
+__all__ = ["cautious_lr", "kept_progress", "max_lr_from_search"]
 
 
 @formula(

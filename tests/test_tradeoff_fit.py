@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstest
 
 from lrbs import fit_tradeoff, steps
 
@@ -52,6 +53,78 @@ def test_given_errors_weigh_the_runs():
     assert twice.critical_batch_size_se == pytest.approx(2 * fit.critical_batch_size_se)
     low, high = fit.interval(0.95)["critical_batch_size"]
     assert np.log(high / low) / 2 == pytest.approx(1.96 * fit.critical_batch_size_se / 256, rel=1e-2)
+
+
+@pytest.mark.parametrize("beyond", [-6.4, 6.4])
+def test_critical_batch_size_may_lie_beyond_the_runs(beyond):
+    """Up to seven powers of e on either side; there the exact law still shows both limits."""
+    scale = float(np.exp(beyond)) * (SIZES.min() if beyond < 0 else SIZES.max())
+    fit = fit_tradeoff(SIZES, steps(SIZES, 500, scale))
+    assert fit.critical_batch_size == pytest.approx(scale, rel=1e-4)
+    with pytest.raises(ValueError, match="steps must show both limits"):
+        fit_tradeoff(SIZES, steps(SIZES, 500, scale * float(np.exp(np.sign(beyond)))))
+
+
+def test_residuals_and_scatter(rng):
+    runs = steps(SIZES, 500, 256) * np.exp(0.1 * rng.standard_normal(11))
+    fit = fit_tradeoff(SIZES, runs)
+    rest = np.log(runs) - np.log(steps(SIZES, fit.min_steps, fit.critical_batch_size))
+    np.testing.assert_allclose(fit.residuals, rest, atol=1e-12)
+    assert fit.scatter == pytest.approx(np.sqrt(np.sum(rest**2) / 9))
+    with pytest.raises(ValueError, match="p_value needs errors of the runs"):
+        _ = fit.p_value
+    given = fit_tradeoff(SIZES, runs, relative_error=0.2)
+    np.testing.assert_allclose(given.residuals, rest / 0.2, atol=1e-6)
+    assert given.scatter == pytest.approx(fit.scatter / 0.2)
+
+
+def test_p_values_are_uniform_when_the_curve_is_right(rng):
+    """And vanish when it is not: a kink, and errors claimed ten times too small."""
+    found = []
+    for _ in range(200):
+        runs = steps(SIZES, 500, 256) * np.exp(0.1 * rng.standard_normal(11))
+        found.append(fit_tradeoff(SIZES, runs, relative_error=0.1).p_value)
+    assert kstest(found, "uniform").pvalue > 0.01
+    assert fit_tradeoff(SIZES, runs, relative_error=0.01).p_value < 1e-6
+
+
+def test_prediction_is_the_curve_with_the_error_of_its_two_parts(rng):
+    runs = steps(SIZES, 500, 256) * np.exp(0.1 * rng.standard_normal(11))
+    fit = fit_tradeoff(SIZES, runs)
+    B = np.array([[1.0, 256.0], [3e3, 1e9]])
+    seen = fit.predict(B)
+    assert seen.steps.shape == seen.low.shape == (2, 2)
+    np.testing.assert_allclose(seen.steps, fit.min_steps + fit.min_examples / B)
+    # The variance of S_min + E_min/B, to first order, from that of the two logarithms.
+    slopes = np.stack([np.full(B.shape, fit.min_steps), fit.min_examples / B])
+    variance = np.einsum("i...,ij,j...->...", slopes, fit.covariance, slopes)
+    np.testing.assert_allclose(seen.steps_se, np.sqrt(variance))
+    np.testing.assert_allclose(np.log(seen.high / seen.steps), 2.2622 * seen.steps_se / seen.steps, rtol=1e-4)
+    np.testing.assert_allclose(seen.high / seen.steps, seen.steps / seen.low)
+    # At the far ends it is the error of one of the two alone.
+    far = fit.predict([1e-9, 1e12])
+    np.testing.assert_allclose(
+        far.steps_se / far.steps,
+        [fit.min_examples_se / fit.min_examples, fit.min_steps_se / fit.min_steps],
+        rtol=1e-6,
+    )
+    assert fit.predict(100.0, level=0.5).high < fit.predict(100.0).high
+    with pytest.raises(ValueError, match="level must be in"):
+        fit.predict(100.0, level=1.0)
+    with pytest.raises(ValueError, match="batch_size must be positive"):
+        fit.predict([1.0, 0.0])
+
+
+def test_bands_cover_the_true_curve(rng):
+    """Interval of the curve at three batch sizes, over 200 sets of runs: 95 % within four standard errors."""
+    B = np.array([8.0, 200.0, 8192.0])
+    true = steps(B, 500, 256)
+    inside = []
+    for _ in range(200):
+        runs = steps(SIZES, 500, 256) * np.exp(0.1 * rng.standard_normal(11))
+        seen = fit_tradeoff(SIZES, runs).predict(B)
+        inside.append((seen.low < true) & (true < seen.high))
+    assert np.abs(np.mean(inside, axis=0) - 0.95).max() < 4 * np.sqrt(0.95 * 0.05 / 200)
 
 
 def test_units_carry_through(rng):

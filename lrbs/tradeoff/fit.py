@@ -1,4 +1,4 @@
-"""Steps against examples: what a larger batch saves in time, and what it costs in data."""
+"""The curve of steps against batch size, fitted to runs."""
 
 from __future__ import annotations
 
@@ -6,110 +6,40 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
+from scipy.optimize import least_squares
+from scipy.stats import chi2
 from scipy.stats import t as student
 
 from lrbs.registry import formula
+from lrbs.tradeoff import law
 from lrbs.validation import Array, positive, vector
 
-__all__ = ["TradeoffFit", "examples", "fit_tradeoff", "hyperbola", "steps"]
+__all__ = ["PredictedSteps", "TradeoffFit", "fit_tradeoff"]
 
 # Batch sizes this many powers of e beyond those measured are searched for the critical one.
 MARGIN = 7.0
 
 
-def steps(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike) -> Array:
-    """Steps to a target loss at optimal learning rates, S = S_min (1 + B_noise/B).
+@dataclass(frozen=True, eq=False)
+class PredictedSteps:
+    """Steps at some batch sizes by :meth:`TradeoffFit.predict`; arrays of one shape.
 
-    Parameters
+    Attributes
     ----------
-    batch_size : array_like
-        B > 0, in samples.
-    min_steps : array_like
-        S_min > 0: steps needed with exact gradients.
-    noise_scale : array_like
-        B_noise > 0, in samples, taken as constant along the run.
-
-    Returns
-    -------
-    ndarray
-        Source: 10542.14, 11260.9.
-
-    Examples
-    --------
-    >>> float(steps(100, min_steps=1000, noise_scale=100))
-    2000.0
+    steps, steps_se : ndarray
+        The fitted curve and its standard error.
+    low, high : ndarray
+        Ends of the confidence interval of the curve, symmetric on a logarithmic scale. A single further
+        run scatters around the curve besides.
     """
-    return np.asarray(
-        positive(min_steps, "min_steps")
-        * (1 + positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size"))
-    )
+
+    steps: Array
+    steps_se: Array
+    low: Array
+    high: Array
 
 
-def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike) -> Array:
-    """Examples to a target loss, E = B S = S_min (B + B_noise); at least E_min = B_noise S_min.
-
-    Parameters as for :func:`steps`. Source: 10542.14, 11260.9.
-    """
-    return np.asarray(positive(batch_size, "batch_size") * steps(batch_size, min_steps, noise_scale))
-
-
-@formula(
-    "10542.34",
-    repeats="11260.9",
-    chapter="older-route",
-    check="sign_steps_against_examples",
-    tex=r"\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1,\qquad "
-    r"\frac{E_{\min}}{S_{\min}}=B_{\text{loss}}",
-)
-@formula("11280.11", repeats="11260.9", chapter="mean-field", check="sign_steps_against_examples")
-@formula(
-    "11260.9",
-    repeats="10542.14",
-    tex=r"\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1",
-    chapter="status-quo",
-)
-@formula(
-    "10542.14",
-    title="Steps against examples",
-    tex=r"\begin{gathered}\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1,\\[4pt] "
-    r"S=\left(1+\frac{B_{\text{noise}}}{B}\right)S_{\min},\quad E=BS,\quad "
-    r"E_{\min}=B_{\text{noise}}S_{\min}\end{gathered}",
-    chapter="status-quo",
-    check="steps_against_examples",
-)
-def hyperbola(steps: ArrayLike, min_steps: ArrayLike, min_examples: ArrayLike) -> Array:
-    """Examples that go with a number of steps, E = E_min (1 + 1/(S/S_min - 1)).
-
-    Parameters
-    ----------
-    steps : array_like
-        S, all above `min_steps`.
-    min_steps, min_examples : array_like
-        The two limits S_min and E_min, positive; E_min / S_min is the noise scale.
-
-    Returns
-    -------
-    ndarray
-        E, in samples. Source: 10542.14, 11260.9.
-
-    Raises
-    ------
-    ValueError
-        If some number of steps does not exceed `min_steps`: no batch is large enough.
-
-    Examples
-    --------
-    >>> float(hyperbola(2000, min_steps=1000, min_examples=100_000))
-    200000.0
-    """
-    S, S_min = positive(steps, "steps"), positive(min_steps, "min_steps")
-    if not (S_min < S).all():
-        raise ValueError(f"steps must exceed min_steps; got {np.min(S - S_min):.6g} above it at the least")
-    return np.asarray(positive(min_examples, "min_examples") * (1 + 1 / (S / S_min - 1)))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TradeoffFit:
     """Result of :func:`fit_tradeoff`.
 
@@ -121,6 +51,8 @@ class TradeoffFit:
         E_min, in samples.
     covariance : ndarray, shape (2, 2)
         Of (ln min_steps, ln min_examples).
+    residuals : ndarray, shape (runs,)
+        ln S minus the curve; in standard errors of ln S if those were given.
     freedom : int or None
         Degrees of freedom that the errors were estimated with; None if they were given.
     """
@@ -128,6 +60,7 @@ class TradeoffFit:
     min_steps: float
     min_examples: float
     covariance: Array
+    residuals: Array
     freedom: int | None
 
     @property
@@ -150,6 +83,28 @@ class TradeoffFit:
         """Standard error of `critical_batch_size`."""
         return self.critical_batch_size * self._relative_se(-1, 1)
 
+    @property
+    def scatter(self) -> float:
+        """Root mean square of the residuals, for as many degrees of freedom as are left.
+
+        The scatter of ln S around the curve or, if errors were given, that scatter in units of them: about
+        1 when the curve is right and the errors are.
+        """
+        return float(np.sqrt(np.sum(self.residuals**2) / (self.residuals.size - 2)))
+
+    @property
+    def p_value(self) -> float:
+        """Probability of residuals as large as these, or larger, if the curve is right (chi squared).
+
+        Raises
+        ------
+        ValueError
+            If the errors were estimated from these same residuals.
+        """
+        if self.freedom is not None:
+            raise ValueError("p_value needs errors of the runs: give fit_tradeoff a relative_error")
+        return float(chi2.sf(np.sum(self.residuals**2), self.residuals.size - 2))
+
     def interval(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Confidence intervals of the three numbers, by name; symmetric on a logarithmic scale.
 
@@ -158,9 +113,7 @@ class TradeoffFit:
         level : float
             Probability in (0, 1).
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be in (0, 1); got {level!r}")
-        width = float(student.ppf((1 + level) / 2, np.inf if self.freedom is None else self.freedom))
+        width = self._width(level)
         values = {
             "min_steps": (self.min_steps, self._relative_se(1, 0)),
             "min_examples": (self.min_examples, self._relative_se(0, 1)),
@@ -171,9 +124,36 @@ class TradeoffFit:
             for name, (value, error) in values.items()
         }
 
+    def predict(self, batch_size: ArrayLike, level: float = 0.95) -> PredictedSteps:
+        """The curve at any batch size, with its error.
+
+        Parameters
+        ----------
+        batch_size : array_like
+            B > 0, in samples.
+        level : float
+            Probability of the interval, in (0, 1).
+
+        Returns
+        -------
+        PredictedSteps
+            Shaped like `batch_size`.
+        """
+        width = self._width(level)
+        S = law.steps(batch_size, self.min_steps, self.critical_batch_size)
+        slopes = _slopes(batch_size, self.critical_batch_size)
+        error = np.sqrt(np.einsum("...i,ij,...j->...", slopes, self.covariance, slopes))
+        return PredictedSteps(S, S * error, S * np.exp(-width * error), S * np.exp(width * error))
+
     def _relative_se(self, steps_power: int, examples_power: int) -> float:
         powers = np.array([steps_power, examples_power])
         return float(np.sqrt(powers @ self.covariance @ powers))
+
+    def _width(self, level: float) -> float:
+        """Half of an interval, in standard errors."""
+        if not 0 < level < 1:
+            raise ValueError(f"level must be in (0, 1); got {level!r}")
+        return float(student.ppf((1 + level) / 2, np.inf if self.freedom is None else self.freedom))
 
 
 @formula(
@@ -222,34 +202,37 @@ def fit_tradeoff(
         raise ValueError(
             f"relative_error must be a number or have shape {B.shape}; got {np.shape(relative_error)}"
         )
-    errors = np.broadcast_to(
-        1.0 if relative_error is None else positive(relative_error, "relative_error"), B.shape
-    )
-    weights = errors**-2.0
+    errors = np.ones(B.size)
+    if relative_error is not None:
+        errors = errors * positive(relative_error, "relative_error")
 
-    def misfit(log_scale: ArrayLike) -> Array:
-        """Squares of ln S minus the curve with a noise scale and the best S_min for it, which is linear."""
-        rest = np.log(S) - np.log1p(np.exp(log_scale)[..., None] / B)
-        rest = rest - np.average(rest, axis=-1, weights=weights)[..., None]
-        return np.asarray(rest**2 @ weights)
+    def misfit(logs: Array) -> Array:
+        """Residuals at (ln S_min, ln B_noise)."""
+        return np.asarray((np.log(S) - logs[0] - np.log1p(np.exp(logs[1]) / B)) / errors)
 
+    # The sum of squares levels off for small and for large ln B_noise, where a search would run away: it
+    # begins at the best of a grid.
     grid = np.arange(np.log(B.min()) - MARGIN, np.log(B.max()) + MARGIN, 0.25)
-    best = int(np.argmin(misfit(grid)))
+    starts = np.log(S) - np.log1p(np.exp(grid)[:, None] / B)
+    levels = np.average(starts, axis=1, weights=errors**-2)
+    best = int(np.argmin(np.sum(((starts - levels[:, None]) / errors) ** 2, axis=1)))
     if best in (0, len(grid) - 1):
         limit = "do not fall with the batch size" if best == 0 else "fall as 1/B throughout"
         raise ValueError(
             f"steps must show both limits of the curve; these {limit}: add batch sizes beyond them"
         )
-    found = minimize_scalar(
-        misfit, bounds=(grid[best - 1], grid[best + 1]), method="bounded", options={"xatol": 1e-9}
-    )
-    scale = float(np.exp(found.x))
-    min_steps = float(np.exp(np.average(np.log(S) - np.log1p(scale / B), weights=weights)))
-    share = 1 / (1 + scale / B)  # of S_min in S: the slopes of ln S by ln S_min and ln E_min
-    slopes = np.stack([share, 1 - share], axis=1)
-    covariance = np.linalg.inv(slopes.T @ (weights[:, None] * slopes))
+    found = least_squares(misfit, [levels[best], grid[best]], x_scale="jac", xtol=1e-12, ftol=1e-12)
+    min_steps, scale = (float(number) for number in np.exp(found.x))
+    slopes = _slopes(B, scale) / errors[:, None]
+    covariance = np.asarray(np.linalg.inv(slopes.T @ slopes), dtype=np.float64)
     freedom = None
     if relative_error is None:
         freedom = B.size - 2
-        covariance = covariance * float(found.fun) / freedom
-    return TradeoffFit(min_steps, scale * min_steps, np.asarray(covariance, dtype=np.float64), freedom)
+        covariance *= np.sum(found.fun**2) / freedom
+    return TradeoffFit(min_steps, scale * min_steps, covariance, found.fun, freedom)
+
+
+def _slopes(batch_size: ArrayLike, noise_scale: float) -> Array:
+    """Derivatives of ln S by ln S_min and ln E_min: the shares of the two terms in S, shape (..., 2)."""
+    share = 1 / law.steps(batch_size, 1.0, noise_scale)
+    return np.stack([share, 1 - share], axis=-1)

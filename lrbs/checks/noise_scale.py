@@ -1,0 +1,281 @@
+"""Checks of the chapter on measuring the noise scale: bias, coverage, readings of logs, other norms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
+from lrbs.checks.findings import Validity
+from lrbs.checks.problems import dense_model
+from lrbs.checks.update_rms import unequal_signals
+from lrbs.laws.memory.averaging import ema_noise_factor
+from lrbs.laws.memory.update_rms import momentum_norm, signal_seen_by_rms
+from lrbs.laws.signs.sign import mean_field_sign
+from lrbs.model import LocalModel
+from lrbs.moments import exact
+from lrbs.noise_scale.estimate import NoiseScaleEstimate, spread
+from lrbs.noise_scale.gradients import noise_scale_from_samples, noise_scale_from_workers
+from lrbs.noise_scale.logs import noise_scale_from_momentum, noise_scale_from_update_rms
+from lrbs.noise_scale.norms import L1, Euclidean, Nuclear, sign_alignment_floor
+from lrbs.noise_scale.running import RunningNoiseScale, two_batch_moments
+from lrbs.operators import Diagonal
+from lrbs.rules import SGD, SignSGD
+from lrbs.simulate import draw_gradients
+from lrbs.validation import Array
+
+
+def moments_are_unbiased() -> Evidence:
+    """Both estimates of tr(Sigma) and |g|^2, from very few gradients, averaged over many trials."""
+    model = dense_model(6, seed=80)
+    trace, square = model.covariance.trace(), model.squared_gradient
+    samples = draw_gradients(model, 1, (4000, 5), 81)
+    singles = np.array([noise_scale_from_samples(few).trace for few in samples])
+    squares = np.array([Euclidean().scale(few.mean(axis=0), _second(few), 5)[1] for few in samples])
+    parts = draw_gradients(model, 4, (4000, 3), 82)  # three small batches make the big one
+    small, big = np.sum(parts[:, 0] ** 2, axis=-1), np.sum(parts.mean(axis=1) ** 2, axis=-1)
+    from_two = two_batch_moments(small, big, 4, 12)
+    in_sums = two_batch_moments(16 * small, 144 * big, 4, 12, reduction="sum")
+    taken_for_means = two_batch_moments(16 * small, 144 * big, 4, 12)
+    return Evidence(
+        "monte carlo",
+        (
+            against_sample("5 samples: tr(Sigma)", trace, singles),
+            against_sample("5 samples: |g|^2", square, squares),
+            against_sample("B = 4, 12: tr(Sigma)", trace, from_two[0]),
+            against_sample("B = 4, 12: |g|^2", square, from_two[1]),
+            Comparison("sums, said to be: |g|^2", float(in_sums[1].mean()), float(from_two[1].mean())),
+            Comparison("sums taken for means: tr < 0", 1.0, float(taken_for_means[0].mean() < 0)),
+        ),
+    )
+
+
+def _second(few: Array) -> Array:
+    return Euclidean().square(few - few.mean(axis=0)) / (len(few) - 1)
+
+
+def estimates(true: float, signal: float, parts: int, trials: int, seed: int) -> list[NoiseScaleEstimate]:
+    """Estimates from normal parts: tr(Sigma) known to a tenth, |g|^2 = 1 to 1/signal, correlation -1/2."""
+    rng = np.random.default_rng(seed)
+    scatter = np.sqrt(parts) * np.array([[0.1 * true, 0.0], [-0.5 / signal, np.sqrt(0.75) / signal]])
+    pairs = np.array([true, 1.0]) + rng.standard_normal((trials, parts, 2)) @ scatter.T
+    return [spread(trial, "samples") for trial in pairs]
+
+
+def coverage(sample: list[NoiseScaleEstimate], true: float) -> tuple[float, float]:
+    """Share of the 95 % intervals that hold the truth: Fieller's, and estimate +- 1.96 standard errors."""
+    inside = [low <= true <= high for low, high in (one.interval() for one in sample)]
+    symmetric = [
+        one.squared_gradient > 0 and abs(one.noise_scale - true) <= 1.96 * one.noise_scale_se
+        for one in sample
+    ]
+    return float(np.mean(inside)), float(np.mean(symmetric))
+
+
+def coverage_of_the_interval() -> Evidence:
+    """How often the 95 % interval holds the truth, from clear signals to hardly any; and the usual +-."""
+    rows, trials = [], 1500
+    error = np.sqrt(0.95 * 0.05 / trials)
+    for signal, figure in ((10.0, 0.92), (2.0, 0.85), (0.5, 0.445)):
+        held, symmetric = coverage(estimates(100.0, signal, 10, trials, 83), 100.0)
+        rows.append(Comparison(f"|g|^2 at {signal:g} errors", 0.95, held, float(error)))
+        rows.append(stated(f"±1.96 s.e. at {signal:g} errors", figure, symmetric, 0.05))
+    return Evidence("monte carlo", tuple(rows))
+
+
+def coverage_where_noise_dominates() -> Evidence:
+    """One step of 16 workers, B_simple 1.25 and 125 times the batch: the jackknife covers too much."""
+    rows, over = [], 0.0
+    for true, figure in ((160.0, 0.97), (16000.0, 0.99)):
+        gradient = np.full(30, 1 / np.sqrt(30))
+        model = LocalModel(gradient, np.full(30, true / 30), np.ones(30))
+        steps = draw_gradients(model, 8, (500, 16), 84)
+        held, _ = coverage([noise_scale_from_workers(step, 8) for step in steps], true)
+        rows.append(stated(f"covered, B_simple/(W b) = {true / 128:g}", figure, held, 0.02))
+        over = held - 0.95
+    return Evidence("approximation", tuple(rows), error=over, where="coverage over 95 %, single steps")
+
+
+def running_averages() -> Evidence:
+    """Against explicit weights; the claimed error against scatter; and what a mean of ratios gives."""
+    decay, true = 0.9, 50.0
+    rng = np.random.default_rng(85)
+    pairs = np.array([true, 1.0]) + rng.standard_normal((600, 60, 2)) * np.array([0.2 * true, 0.45])
+    weights = decay ** np.arange(59, -1, -1.0)
+    last = []
+    for trial in pairs:
+        running = RunningNoiseScale(decay)
+        for pair in trial:
+            running.add(*pair)
+        last.append(running.estimate)
+    by_hand = weights @ pairs[0] / weights.sum()
+    centred = pairs[0] - by_hand
+    effective = weights.sum() ** 2 / np.sum(weights**2)
+    variance = (weights @ centred**2) / weights.sum() / (effective - 1)
+    found = np.var([one.squared_gradient for one in last], ddof=1)
+    claimed = np.mean([one.squared_gradient_se**2 for one in last])
+    positive = pairs[..., 1] > 0.2
+    ratios = (pairs[..., 0] / pairs[..., 1])[positive]
+    return Evidence(
+        "monte carlo",
+        (
+            Comparison("tr(Sigma), by weights", last[0].trace, float(by_hand[0])),
+            Comparison("its variance, by weights", float(last[0].covariance[0, 0]), float(variance[0])),
+            Comparison("steps that it counts for", effective - 1, last[0].freedom),
+            against_sample("|g|^2", 1.0, [one.squared_gradient for one in last]),
+            stated("claimed over true variance", 1.0, claimed / found, 0.15),
+            stated("mean of ratios over the ratio, |g|^2 > 0.2", 1.19, ratios.mean() / true, 0.05),
+        ),
+    )
+
+
+def readings_of_a_log() -> Evidence:
+    """Both readings of one simulated log whose coordinates differ in their ratio of signal to noise."""
+    mean, deviation = unequal_signals(0.5, 0.1, size=200)
+    signal, noise = float(mean @ mean), float(deviation @ deviation)
+    rng, beta1, beta2, batch_size = np.random.default_rng(86), 0.9, 0.999, 32
+    m, v = mean + deviation / 4 * rng.standard_normal(200), mean**2 + deviation**2
+    log = []
+    for _ in range(1500):
+        gradient = mean + deviation * rng.standard_normal(200)
+        m, v = beta1 * m + (1 - beta1) * gradient, beta2 * v + (1 - beta2) * gradient**2
+        log.append([m @ m, gradient @ gradient, np.mean(m**2 / v)])
+    norms = np.sqrt(np.array(log)).T
+    by_norms = noise_scale_from_momentum(norms[0], norms[1], beta1, batch_size)
+    by_rms = noise_scale_from_update_rms(norms[2], beta1, batch_size, beta2=beta2)
+    seen = batch_size / signal_seen_by_rms((mean / deviation) ** 2)
+    steady = np.full((2, 900), [[momentum_norm(3.0, 4.0, beta1)], [5.0]])
+    exactly = noise_scale_from_momentum(steady[0], steady[1], beta1, batch_size)
+    return Evidence(
+        "monte carlo",
+        (
+            Comparison("two norms: tr(Sigma), exact", exactly.trace, 16.0 * batch_size),
+            Comparison("two norms: |g|^2, exact", exactly.squared_gradient, 9.0),
+            Comparison("two norms: tr(Sigma)", noise * batch_size, by_norms.trace, by_norms.trace_se),
+            Comparison("two norms: |g|^2", signal, by_norms.squared_gradient, by_norms.squared_gradient_se),
+            Comparison("update RMS: the average it sees", seen, by_rms.noise_scale, by_rms.noise_scale_se),
+            stated("that average over B_simple", 0.45, seen * signal / noise / batch_size, 0.05),
+            Comparison("noise left in m", ema_noise_factor(beta1), 1 / 19),
+        ),
+    )
+
+
+# ------------------------------------------------------------------------------------------ other norms
+def l1_scale_against_the_mean_field() -> Evidence:
+    """Equal ratios: all scales are one. Unequal ones: what a bound, the mean field and normal signs keep."""
+    equal = L1().scale(np.array([1.0, -2.0]), np.array([9.0, 36.0]), np.inf)
+    rng = np.random.default_rng(87)
+    g = rng.standard_normal(400)
+    sigma = 3 * np.exp(rng.standard_normal(400))
+    scale = np.divide(*L1().scale(g, sigma**2, np.inf))
+    B = np.geomspace(0.01, 1e4, 200) * scale
+    kept = np.array([np.abs(g) @ np.abs(mean_field_sign(g, sigma / np.sqrt(b))) for b in B]) / np.abs(g).sum()
+    needed = float(np.exp(np.interp(0.95, kept, np.log(B))))
+    B_touch = 9.0 / ((1 + np.sqrt(5)) / 2)
+    ratio = np.geomspace(0.1, 10, 400)  # sigma / (|g| sqrt(B)), one for all
+    normal = np.array([exact(SignSGD(), np.ones(1), Diagonal([r**2])).mean[0] for r in ratio])
+    short = sign_alignment_floor(ratio**-2, 1.0) - normal
+    return Evidence(
+        "approximation",
+        (
+            Comparison("equal ratios: sigma^2/g^2", equal[0] / equal[1], 9.0),
+            Comparison("mean field on the floor", 1.0, float((kept >= sign_alignment_floor(B, scale)).all())),
+            Comparison(
+                "where they touch",
+                float(sign_alignment_floor(B_touch, 9.0)),
+                float(mean_field_sign(1.0, 3.0 / np.sqrt(B_touch))),
+            ),
+            stated("B for 95 % of |g|_1, over B_l1", 11.7, needed / scale, 0.02),
+            stated("normal signs below the floor by", 0.055, short.max(), 0.01),
+        ),
+        error=float(short.max()),
+        where="share of |g|_1, normal noise, equal ratios, B near 0.6 of the scale",
+    )
+
+
+def nuclear_scale_in_two_limits() -> Evidence:
+    """Matrices of one row have the Euclidean scale; diagonal ones the l1 scale of their diagonal."""
+    rng = np.random.default_rng(88)
+    rows = rng.standard_normal((50, 7)) * np.arange(1, 8)
+    mean = rows.mean(axis=0)
+    one_row = Nuclear([(1, 7)])
+    by_row = one_row.scale(mean, one_row.square(rows - mean) / 50, np.inf)
+    euclidean = Euclidean().scale(mean, Euclidean().square(rows - mean) / 50, np.inf)
+    diagonal, full = rows[:, :5] + 1, np.zeros((50, 5, 8))
+    full[:, np.arange(5), np.arange(5)] = diagonal
+    g, flat, matrix = diagonal.mean(axis=0), full.reshape(50, 40), Nuclear([(5, 8), (3,)])
+    flat = np.concatenate([flat, rng.standard_normal((50, 3))], axis=1)  # a bias, which does not count
+    deviations = flat - flat.mean(axis=0)
+    by_matrix = matrix.scale(flat.mean(axis=0), matrix.square(deviations) / 50, np.inf)
+    by_l1 = L1().scale(g, L1().square(diagonal - g) / 50, np.inf)
+    return Evidence(
+        "limit",
+        (
+            Comparison("one row: noise", by_row[0], euclidean[0]),
+            Comparison("one row: signal", by_row[1], euclidean[1]),
+            Comparison("diagonal: noise", by_matrix[0], by_l1[0]),
+            Comparison("diagonal: signal", by_matrix[1], by_l1[1]),
+        ),
+    )
+
+
+def l1_scale_from_few_samples() -> Evidence:
+    """Where it breaks: n samples of a point whose l1 scale is 400 cannot show more than about 1.6 n."""
+    rng = np.random.default_rng(89)
+    g, true = np.ones(300), 400.0
+    rows, shown = [], 0.0
+    for n, figure in ((40, 0.14), (400, 0.66), (4000, 0.98)):
+        samples = g + np.sqrt(true) * rng.standard_normal((n, 300))
+        estimate = noise_scale_from_samples(samples, norm=L1())
+        rows.append(stated(f"{n} samples: over the truth", figure, estimate.noise_scale / true, 0.05))
+        shown = shown or estimate.noise_scale / true
+    return Evidence("approximation", tuple(rows), error=1 - shown, where="40 samples, true scale 400")
+
+
+def gradient_averages() -> Evidence:
+    """Where it breaks: gradients that remember. Averages of a momentum fed as gradients look too quiet."""
+    model = LocalModel(np.full(20, 0.2), np.full(20, 4.0), np.ones(20))
+    workers = draw_gradients(model, 8, (60, 4, 120), 90)
+    averaged = SGD(0.9)(workers)
+    ratio = noise_scale_from_workers(averaged, 8).noise_scale / model.simple_noise_scale
+    return Evidence(
+        "approximation",
+        (stated("momentum taken for gradients", float(ema_noise_factor(0.9)), ratio, 0.2),),
+        error=1 - ratio,
+        where="worker momenta at 0.9",
+    )
+
+
+VALIDITY = [
+    Validity(
+        law="B_simple from samples, workers, two batch sizes",
+        ids=("lrbs.noise-samples", "lrbs.noise-two-batches", "10542.d49"),
+        assumptions="independent samples, drawn afresh; weights that hardly move over the steps averaged",
+        status="unbiased above and below the line",
+        error="none on average",
+        breaks="gradient_averages",
+    ),
+    Validity(
+        law="Interval of the noise scale",
+        ids=("lrbs.noise-interval", "lrbs.noise-running"),
+        assumptions="normal estimates from independent parts",
+        status="exact for these",
+        error="{coverage_where_noise_dominates:.0%} over 95% from a single step where noise dominates",
+        breaks="coverage_where_noise_dominates",
+    ),
+    Validity(
+        law="Noise scale read off a log",
+        ids=("lrbs.noise-momentum", "lrbs.noise-update-rms"),
+        assumptions="gradient still over the memory; for the RMS one ratio of signal to noise for all",
+        status="exact in the mean square; the RMS mean field",
+        error="as for 11267.9 and 11267.13",
+        breaks="two_norms_under_a_turning_gradient",
+    ),
+    Validity(
+        law="l1 and nuclear noise scales",
+        ids=("lrbs.noise-l1", "lrbs.noise-nuclear", "lrbs.noise-l1-floor"),
+        assumptions="many more samples than the value; a bound on the alignment, not its size",
+        status="bound",
+        error="{l1_scale_from_few_samples:.0%} too small from a tenth as many samples",
+        breaks="l1_scale_from_few_samples",
+    ),
+]

@@ -1,0 +1,198 @@
+"""Checks of steps against examples: what each critical batch size means, and runs that vary the batch."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from scipy.optimize import minimize
+
+from lrbs.checks.evidence import Comparison, Evidence, stated
+from lrbs.checks.findings import Validity
+from lrbs.checks.problems import dense_model
+from lrbs.checks.schedules import CURVATURES, sgd_to_target, slow_runs
+from lrbs.model import LocalModel
+from lrbs.rules import SGD
+from lrbs.simulate import simulated_step
+from lrbs.tradeoff import (
+    batch_size_at_efficiency,
+    batch_size_at_overhead,
+    critical_average,
+    exchange_rate,
+    fit_tradeoff,
+    frugal_batch_size,
+    noiseless_steps,
+    steps,
+    tradeoff_product,
+)
+from lrbs.validation import Array
+
+# Noise scales along a run that grow a hundredfold.
+PROFILE = np.geomspace(20, 2000, 4001)
+
+
+# ------------------------------------------------------------------------ critical batch sizes compared
+def gain_per_example(model: LocalModel, batch_size: float, seed: int) -> tuple[float, float]:
+    """Loss decrease of a simulated step of SGD at its best learning rate, per example; standard error."""
+    step = simulated_step(model, SGD(), batch_size, samples=40_000, rng=seed)
+    return float(step.loss_decrease) / batch_size, float(step.loss_decrease_se) / batch_size
+
+
+def efficiency_counted() -> Evidence:
+    """What simulated steps gain per example, at B_noise and elsewhere, against very small batches."""
+    model = dense_model()
+    # Per example the gain tends to Delta L_max / B_noise: from the model, and from the smallest batch.
+    limit = model.max_loss_decrease / model.noise_scale
+    small, error = gain_per_example(model, model.noise_scale / 1000, 20)
+    rows = [Comparison("gain per example, B -> 0", limit / 1.001, small, error)]
+    for seed, share in enumerate((0.9, 0.5, 0.1), start=21):
+        B = float(batch_size_at_efficiency(model.noise_scale, share))
+        gain, error = gain_per_example(model, B, seed)
+        rows.append(
+            Comparison(
+                f"share at B = {B / model.noise_scale:.3g} B_noise", share, gain / limit, error / limit
+            )
+        )
+    return Evidence("monte carlo", tuple(rows))
+
+
+def overhead_counted() -> Evidence:
+    """Simulated steps against the line of linear scaling from three references."""
+    model = dense_model()
+    rows = []
+    for seed, (reference, overhead) in enumerate(((0.01, 0.2), (0.3, 0.2), (1.0, 0.5)), start=30):
+        start = reference * model.noise_scale
+        B = float(batch_size_at_overhead(model.noise_scale, start, overhead))
+        first, first_se = gain_per_example(model, start, seed)
+        last, last_se = gain_per_example(model, B, seed + 10)
+        ratio = first / last
+        error = ratio * float(np.hypot(first_se / first, last_se / last))
+        rows.append(Comparison(f"steps over linear, B_0 = {reference:g} B_noise", 1 + overhead, ratio, error))
+    rows.append(
+        stated("20 % from a small B_0, in B_noise", 0.2, float(batch_size_at_overhead(1, 1e-9)), 1e-6)
+    )
+    return Evidence("monte carlo", tuple(rows))
+
+
+# ---------------------------------------------------------------------------- a noise scale that changes
+def descent(share: float) -> tuple[Array, Array]:
+    """B_noise and progress along an exact descent, to a twentieth of the loss, by shares of the best step.
+
+    The problem is that of `sgd_to_target`: constant noise, B_noise 2 at first.
+    """
+    w = CURVATURES**-0.5
+    noise = 2 * np.sum(CURVATURES**3 * w**2)
+    loss: list[float] = []
+    gains, scales = [], []
+    while not loss or loss[-1] > 0.05 * loss[0]:
+        g = CURVATURES * w
+        slope, bend = np.sum(g**2), np.sum(CURVATURES * g**2)
+        loss.append(float(np.sum(CURVATURES * w**2)) / 2)
+        gains.append(slope**2 / bend / 2)
+        scales.append(noise / bend)
+        w = w - share * slope / bend * g
+    return np.array(scales), noiseless_steps(loss, gains)
+
+
+def average_over_a_descent() -> Evidence:
+    """Runs of SGD whose B_noise grows on the way: the critical batch size fitted, and the mean over them.
+
+    The mean is over the path of the best steps. Along a smoother path the steep directions are spent
+    early, B_noise is larger, and the mean is that of another run.
+    """
+    sizes = np.array([2.0, 8.0, 32.0, 128.0, 512.0, 2048.0, 8192.0])
+    runs = []
+    for B in sizes:
+        taken, _, _ = sgd_to_target(partial(np.full_like, fill_value=B), 24, 40)
+        runs.append(taken.mean())
+    fitted = fit_tradeoff(sizes, runs).critical_batch_size
+    scales, ds = descent(1.0)
+    best, smooth = critical_average(scales, ds), critical_average(*descent(0.25))
+    return Evidence(
+        "approximation",
+        (
+            stated("fitted B_crit over the mean of B_noise", 1.12, fitted / best, 0.05),
+            stated("over the mean along quarter steps", 0.13, fitted / smooth, 0.1),
+            stated("B_noise at the end over that at first", 87.0, scales[-1] / scales[0], 0.1),
+        ),
+        error=abs(fitted / best - 1),
+        where="SGD to a twentieth of the loss; the mean is over the path of the best exact steps",
+    )
+
+
+# ------------------------------------------------------------------------------------ varying batches
+def exchange_rate_by_differences() -> Evidence:
+    """Steps and samples counted along a run at half and twice a batch size, fixed and following the noise.
+
+    The chord between the two has the slope of the curve at their geometric mean.
+    """
+    rows = []
+    mean = float(PROFILE.mean())
+    for size in (100.0, 600.0, 3000.0):
+        (S, E), (T, F) = (slow_runs(0.0, size * factor, PROFILE) for factor in (0.5, 2.0))
+        rate = float(exchange_rate(size, mean))
+        rows.append(Comparison(f"fixed, B = {size:g}", rate, -mean * (F - E) / (T - S), tolerance=0.03))
+    for price in (30.0, 600.0):
+        (S, E), (T, F) = (slow_runs(0.5, float(np.sqrt(price)) * factor, PROFILE) for factor in (0.5, 2.0))
+        rows.append(
+            Comparison(f"B = sqrt({price:g} B_noise)", price, -mean * (F - E) / (T - S), tolerance=0.03)
+        )
+    return Evidence("limit", tuple(rows))
+
+
+def no_schedule_beats_the_root() -> Evidence:
+    """The cheapest schedule, searched for at three prices of a step; and a counted run with its product."""
+    scales = PROFILE[::500]
+    progress = np.linspace(2, 1, scales.size)
+    least_steps, least_examples = progress.sum(), float(progress @ scales)
+
+    def totals(logs: Array) -> tuple[float, float]:
+        pieces = progress * steps(np.exp(logs), 1, scales)
+        return float(pieces.sum()), float(np.exp(logs) @ pieces)
+
+    gamma = tradeoff_product(scales, 0.5, progress)
+    rows = []
+    for price in (10.0, 300.0, 10_000.0):
+
+        def cost(logs: Array, price: float = price) -> float:
+            S, E = totals(logs)
+            return float(np.log(E + price * S))
+
+        found = minimize(cost, np.full(scales.size, 5.0), tol=1e-12)
+        S, E = totals(found.x)
+        product = (S / least_steps - 1) * (E / least_examples - 1)
+        rows.append(Comparison(f"product at r = {price:g}", gamma, product, tolerance=1e-4))
+        far = float(np.abs(np.exp(found.x) / frugal_batch_size(scales, price) - 1).max())
+        rows.append(Comparison("batch sizes off the root", 0.0, far, tolerance=1e-3, absolute=True))
+    S, E = slow_runs(0.5, 12.0, PROFILE)
+    counted = (S - 1) * (E - 1)
+    rows.append(Comparison("counted run", tradeoff_product(PROFILE, 0.5), counted, tolerance=0.01))
+    return Evidence("quadrature", tuple(rows))
+
+
+VALIDITY = [
+    Validity(
+        law="Critical batch sizes of several definitions",
+        ids=("lrbs.efficiency", "lrbs.overhead"),
+        assumptions="Steps follow S = S_min (1 + B_noise/B).",
+        status="exact on that curve",
+        error="None there; real runs scatter around the curve.",
+        breaks="average_over_a_descent",
+    ),
+    Validity(
+        law="Critical batch size of a run as a mean of B_noise",
+        ids=("lrbs.critical-average",),
+        assumptions="Steps at the best learning rate of each; a path that does not depend on the batch.",
+        status="exact under these",
+        error="{average_over_a_descent:.0%} in whole runs of SGD on a quadratic.",
+        breaks="average_over_a_descent",
+    ),
+    Validity(
+        law="Batches that vary along a run",
+        ids=("lrbs.varying-batch", "lrbs.exchange-rate"),
+        assumptions="As above, with B_noise known at each moment.",
+        status="exact under these",
+        error="None; in whole runs less is won than the product promises.",
+        breaks="adaptive_batch_against_fixed",
+    ),
+]

@@ -1,0 +1,179 @@
+"""What every estimator returns: two numbers with their errors, and what follows for the ratio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from lrbs.registry import formula
+from lrbs.validation import Array, fraction, positive
+
+__all__ = ["NoiseScaleEstimate"]
+
+
+@dataclass(frozen=True)
+class NoiseScaleEstimate:
+    """tr(Sigma) and |g|^2 as estimated from data.
+
+    Attributes
+    ----------
+    trace : float
+        Estimate of tr(Sigma), the total variance of one sample's gradient. In another norm, of what
+        stands in its place.
+    squared_gradient : float
+        Estimate of g^T g; where there is little data it can come out negative, and says so.
+    covariance : ndarray, shape (2, 2)
+        Of the two estimates.
+    unit : str
+        What a batch size counts: "samples" or "tokens".
+    freedom : float
+        Degrees of freedom of `covariance`: number of independent parts that it comes from, less one.
+    """
+
+    trace: float
+    squared_gradient: float
+    covariance: Array
+    unit: str = "samples"
+    freedom: float = np.inf
+
+    @property
+    def trace_se(self) -> float:
+        """Standard error of `trace`."""
+        return float(np.sqrt(self.covariance[0, 0]))
+
+    @property
+    def squared_gradient_se(self) -> float:
+        """Standard error of `squared_gradient`."""
+        return float(np.sqrt(self.covariance[1, 1]))
+
+    @property
+    def noise_scale(self) -> float:
+        """B_simple, their ratio, in `unit`.
+
+        Raises
+        ------
+        ValueError
+            If the estimate of |g|^2 is not positive: the noise scale is not resolved with this much data. Or
+            if that of tr(Sigma) is negative, which losses that are sums, taken for means, do.
+        """
+        if self.trace < 0:
+            raise ValueError(
+                f"the estimate of tr(Sigma) is negative, {self.trace:.3g} with standard error "
+                f"{self.trace_se:.2g}: are gradients those of means over so many samples, as was said?"
+            )
+        if self.squared_gradient <= 0:
+            raise ValueError(
+                f"not resolved with this much data: the estimate of |g|^2 is {self.squared_gradient:.3g} "
+                f"with standard error {self.squared_gradient_se:.2g}; use more steps or larger batches"
+            )
+        return self.trace / self.squared_gradient
+
+    @property
+    def noise_scale_se(self) -> float:
+        """Standard error of `noise_scale` (delta method; good when |g|^2 is several of its errors)."""
+        slopes = np.array([1.0, -self.noise_scale]) / self.squared_gradient
+        return float(np.sqrt(slopes @ self.covariance @ slopes))
+
+    @formula(
+        "lrbs.noise-interval",
+        title="Confidence interval of a noise scale",
+        tex=r"\left(\hat D-\psi\hat N\right)^2\le t^2\left(V_{DD}-2\psi V_{ND}+\psi^2V_{NN}\right),\qquad "
+        r"\psi=\frac1{B_{\text{simple}}}",
+        chapter="noise-scale",
+        check="coverage_of_the_interval",
+    )
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Confidence interval of the noise scale (Fieller's).
+
+        Parameters
+        ----------
+        level : float, optional
+            Share of such intervals that hold the true value, in (0, 1).
+
+        Returns
+        -------
+        (low, high) : tuple of float
+            In `unit`. high is inf where |g|^2 is not positive beyond its error: the noise scale is then
+            only known to be above low. Both are inf where it is negative beyond its error, which chance
+            does now and then; (0, inf) says nothing, because tr(Sigma) is not positive beyond its error.
+
+        Notes
+        -----
+        The values of |g|^2 / tr(Sigma) that the two estimates do not contradict, inverted, with a
+        quantile of Student's t. For normal estimates it covers exactly, at any size of the error, which
+        trace/squared_gradient +- a multiple of `noise_scale_se` does not.
+        """
+        if not fraction(level, "level") > 0:
+            raise ValueError(f"level must be in (0, 1); got {level:.6g}")
+        N, D, V = self.trace, self.squared_gradient, self.covariance
+        t = float(
+            ndtri((1 + level) / 2) if np.isinf(self.freedom) else stdtrit(self.freedom, (1 + level) / 2)
+        )
+        square, middle = N**2 - t**2 * V[0, 0], N * D - t**2 * V[0, 1]
+        if N <= 0 or square <= 0:
+            return 0.0, np.inf
+        root = np.sqrt(max(middle**2 - square * (D**2 - t**2 * V[1, 1]), 0.0))  # below 0 by rounding alone
+        low, high = (middle - root) / square, (middle + root) / square
+        return (float(1 / high) if high > 0 else np.inf), (float(1 / low) if low > 0 else np.inf)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the 95 % interval ends: |g|^2 is positive beyond its error."""
+        return bool(np.isfinite(self.interval()[1]))
+
+    def converted(self, unit: str, size: float) -> NoiseScaleEstimate:
+        """The same estimate with batches counted in another unit.
+
+        Parameters
+        ----------
+        unit : str
+            Such as "tokens".
+        size : float
+            How many of the new unit make one of the present: the length of the sequences, from sequences
+            to tokens.
+
+        Returns
+        -------
+        NoiseScaleEstimate
+            Noise scale and `trace` times `size`. Tokens of one sequence are not independent: the number
+            holds for batches of sequences of this length, counted in tokens.
+        """
+        factor = float(positive(size, "size", ndim=0))
+        scale = np.array([factor, 1.0])
+        return replace(
+            self, trace=self.trace * factor, covariance=self.covariance * np.outer(scale, scale), unit=unit
+        )
+
+    def __str__(self) -> str:
+        low, high = self.interval()
+        if np.isfinite(high):
+            shown = f"{_short(self.noise_scale)} {self.unit}, {_short(low)} to {_short(high)} (95 %)"
+            return f"noise scale {shown}"
+        if self.trace < 0:
+            return "noise scale not resolved: tr(Sigma) came out negative"
+        if 0 < low < np.inf:
+            return f"noise scale not resolved: above {_short(low)} {self.unit} (95 %)"
+        return "noise scale not resolved with this much data"
+
+
+def _short(number: float) -> str:
+    """Three digits, without an exponent below a million."""
+    return f"{float(f'{number:.3g}'):g}"
+
+
+def spread(pairs: Array, unit: str) -> NoiseScaleEstimate:
+    """Mean of independent estimates (n, 2) of trace and |g|^2, with errors from their spread."""
+    mean, covariance = pairs.mean(axis=0), np.cov(pairs, rowvar=False) / len(pairs)
+    return NoiseScaleEstimate(float(mean[0]), float(mean[1]), covariance, unit, len(pairs) - 1)
+
+
+def jackknife(whole: Array, left_out: Array, unit: str) -> NoiseScaleEstimate:
+    """Estimate (2,) of all parts, with errors from the estimates (parts, 2) without one of them.
+
+    Errs on the safe side: what is quadratic in the noise counts twice in its variance.
+    """
+    parts = len(left_out)
+    covariance = (parts - 1) * np.cov(left_out, rowvar=False, bias=True)
+    return NoiseScaleEstimate(float(whole[0]), float(whole[1]), covariance, unit, parts - 1)

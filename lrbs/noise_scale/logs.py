@@ -1,0 +1,149 @@
+"""Noise scales read off what training logs anyway: the update RMS, the norms of momentum and gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lrbs.laws.memory.averaging import ema_noise_factor
+from lrbs.laws.memory.update_rms import signal_from_momentum_ratio, signal_from_update_rms
+from lrbs.noise_scale.estimate import NoiseScaleEstimate, jackknife
+from lrbs.registry import formula
+from lrbs.validation import Array, positive
+
+__all__ = ["noise_scale_from_momentum", "noise_scale_from_update_rms"]
+
+# Parts of a log for the jackknife: at most so many, each at least so many memories of the average long.
+_PARTS = 20
+_MEMORIES = 3
+
+
+@formula(
+    "lrbs.noise-momentum",
+    title="The noise scale from the norms of momentum and gradient",
+    tex=r"\hat s=\frac{\langle\Vert m\Vert^2\rangle/\langle\Vert g\Vert^2\rangle-c}"
+    r"{1-\langle\Vert m\Vert^2\rangle/\langle\Vert g\Vert^2\rangle},\quad "
+    r"\widehat{\operatorname{tr}\Sigma}=\frac{B\langle\Vert g\Vert^2\rangle}{1+\hat s},\quad "
+    r"\widehat{\Vert g\Vert^2}=\frac{\hat s\,\langle\Vert g\Vert^2\rangle}{1+\hat s}",
+    chapter="noise-scale",
+    check="readings_of_a_log",
+)
+def noise_scale_from_momentum(
+    momentum_norms: ArrayLike,
+    gradient_norms: ArrayLike,
+    momentum: float,
+    batch_size: float,
+    *,
+    unit: str = "samples",
+) -> NoiseScaleEstimate:
+    """Noise scale from the norms of the averaged gradient and of the batch gradient, step by step.
+
+    For any rule with momentum, Muon and Adam included: turns 11267.13 round, on mean squares.
+
+    Parameters
+    ----------
+    momentum_norms, gradient_norms : array_like, shape (steps,)
+        |m_t| and |g_t| of consecutive steps, after the average has settled. m is the normalised average,
+        (1 - momentum) times the buffer of libraries that keep the sum.
+    momentum : float
+    batch_size : float
+        In `unit`.
+    unit : str, optional
+        What `batch_size` counts.
+
+    Returns
+    -------
+    NoiseScaleEstimate
+        Errors from stretches of the log longer than the memory, left out one at a time. They cover chance.
+        A gradient that turns within the memory of the average is outside: it makes |m| shorter and the
+        noise scale too large. Means or sums of losses: no difference, both norms scale alike.
+
+    Raises
+    ------
+    ValueError
+        Logs of unequal length, or shorter than nine memories (1 + momentum)/(1 - momentum).
+    """
+    m, g = positive(momentum_norms, "momentum_norms", 1), positive(gradient_norms, "gradient_norms", 1)
+    if m.shape != g.shape:
+        raise ValueError(
+            f"momentum_norms and gradient_norms must be of the same steps; got {m.size}, {g.size}"
+        )
+    size = float(positive(batch_size, "batch_size", ndim=0))
+
+    def moments(squares: Array) -> Array:
+        signal = float(signal_from_momentum_ratio(np.sqrt(squares[0] / squares[1]), momentum))
+        return squares[1] / (1 + signal) * np.array([size, signal])
+
+    return _read(np.stack([m**2, g**2], axis=1), moments, momentum, unit)
+
+
+@formula(
+    "lrbs.noise-update-rms",
+    title="The noise scale from the update RMS",
+    tex=r"\hat B_{\text{simple}}=B\,\frac{1-\langle\Vert u\Vert_{\text{RMS}}^2\rangle}"
+    r"{\langle\Vert u\Vert_{\text{RMS}}^2\rangle-\frac{1-\beta_1}{1+\beta_1}}",
+    chapter="noise-scale",
+    check="readings_of_a_log",
+)
+def noise_scale_from_update_rms(
+    update_rms: ArrayLike,
+    beta1: float,
+    batch_size: float,
+    *,
+    beta2: float | None = None,
+    unit: str = "samples",
+) -> NoiseScaleEstimate:
+    """Noise scale from the RMS of Adam's updates, step by step: turns 11267.9 round, on the mean square.
+
+    Parameters
+    ----------
+    update_rms : array_like, shape (steps,)
+        Of consecutive updates without weight decay and learning rate, after the averages have settled,
+        over coordinates that have gradients.
+    beta1 : float
+    batch_size : float
+        In `unit`.
+    beta2 : float, optional
+        If given, the level of pure noise is corrected for the fluctuations of v (11267.tfinite).
+    unit : str, optional
+        What `batch_size` counts.
+
+    Returns
+    -------
+    NoiseScaleEstimate
+        The RMS does not know how long gradients are: `trace` and `squared_gradient` are in units of the
+        variance of one batch gradient. The errors are as for :func:`noise_scale_from_momentum` and cover
+        chance alone. That all coordinates share one ratio of signal to noise is assumed, and costs far
+        more: see lrbs.rms-average.
+
+    Raises
+    ------
+    ValueError
+        A mean square that is not below 1, or a log shorter than nine memories of the first average.
+    """
+    rms = positive(update_rms, "update_rms", 1)
+    size = float(positive(batch_size, "batch_size", ndim=0))
+
+    def moments(squares: Array) -> Array:
+        return np.array([size, float(signal_from_update_rms(np.sqrt(squares[0]), beta1, beta2))])
+
+    return _read(rms[:, None] ** 2, moments, beta1, unit)
+
+
+def _read(
+    squares: Array, moments: Callable[[Array], Array], momentum: float, unit: str
+) -> NoiseScaleEstimate:
+    """Moments of the mean over steps, with the jackknife over stretches of the log."""
+    length = ceil(_MEMORIES / ema_noise_factor(momentum))
+    parts = min(_PARTS, len(squares) // length)
+    if parts < 3:
+        raise ValueError(
+            f"a log must be of at least {3 * length} steps at momentum {momentum:g}, for stretches longer "
+            f"than its memory; got {len(squares)}"
+        )
+    stretches = np.array_split(squares, parts)
+    left_out = [np.concatenate(stretches[:k] + stretches[k + 1 :]).mean(axis=0) for k in range(parts)]
+    return jackknife(moments(squares.mean(axis=0)), np.array([moments(mean) for mean in left_out]), unit)

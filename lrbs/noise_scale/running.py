@@ -1,0 +1,177 @@
+"""Two batch sizes at each step: squares of norms, which are nothing to hold, and their running averages."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lrbs.noise_scale.estimate import NoiseScaleEstimate
+from lrbs.noise_scale.gradients import Reduction, batch_mean
+from lrbs.registry import formula
+from lrbs.validation import Array, positive, real_array
+
+__all__ = ["RunningNoiseScale", "noise_scale_from_two_batches", "two_batch_moments"]
+
+
+@formula(
+    "lrbs.noise-two-batches",
+    title="The noise scale from two batch sizes",
+    tex=r"\begin{aligned}\widehat{\operatorname{tr}\Sigma}&="
+    r"\frac{\Vert\tilde g_b\Vert^2-\Vert\tilde g_B\Vert^2}{1/b-1/B},\\ "
+    r"\widehat{\Vert g\Vert^2}&=\frac{B\,\Vert\tilde g_B\Vert^2-b\,\Vert\tilde g_b\Vert^2}{B-b}"
+    r"\end{aligned}",
+    chapter="noise-scale",
+    check="moments_are_unbiased",
+)
+def two_batch_moments(
+    small_square: ArrayLike,
+    big_square: ArrayLike,
+    small_batch_size: float,
+    big_batch_size: float,
+    *,
+    reduction: Reduction = "mean",
+) -> tuple[Array, Array]:
+    """Unbiased tr(Sigma) and |g|^2 from squared norms of the gradients of a small and a big batch.
+
+    Parameters
+    ----------
+    small_square, big_square : array_like
+        Squares of the Euclidean norms; means of several such squares serve as well. The small batches may
+        be parts of the big one.
+    small_batch_size, big_batch_size : float
+        b < B.
+    reduction : {"mean", "sum"}, optional
+        Whether losses are means over a batch or sums. Here it matters: sums are longer by different
+        factors.
+
+    Returns
+    -------
+    trace, squared_gradient : ndarray
+        Broadcast. Single steps scatter widely, and |g|^2 is often negative: average, then divide.
+        Source: McCandlish et al., arXiv 1812.06162, appendix A.1.
+    """
+    b = float(positive(small_batch_size, "small_batch_size", ndim=0))
+    B = float(positive(big_batch_size, "big_batch_size", ndim=0))
+    if b >= B:
+        raise ValueError(f"small_batch_size must be below big_batch_size; got {b:g} and {B:g}")
+    small = real_array(small_square, "small_square") * batch_mean(b, reduction) ** 2
+    big = real_array(big_square, "big_square") * batch_mean(B, reduction) ** 2
+    for name, squares in (("small_square", small), ("big_square", big)):
+        if (squares < 0).any():
+            raise ValueError(f"{name} must not be negative; the smallest is {squares.min():.6g}")
+    return np.asarray((small - big) / (1 / b - 1 / B)), np.asarray((B * big - b * small) / (B - b))
+
+
+class RunningNoiseScale:
+    """Running averages of tr(Sigma) and |g|^2, kept apart, with the error of their ratio.
+
+    Parameters
+    ----------
+    decay : float, optional
+        Weight of the past at each step, in (0, 1]: 0.99 averages over about a hundred steps, 1 over all.
+    unit : str, optional
+        What batch sizes count.
+
+    Attributes
+    ----------
+    steps : int
+        How many steps were taken in.
+
+    Notes
+    -----
+    Kept are a dozen numbers. The start counts as it should: averages are over the steps that there were. The
+    errors take steps for independent; a drift of the noise scale within the memory counts as scatter.
+
+    Examples
+    --------
+    >>> running = RunningNoiseScale(decay=0.9, unit="tokens")
+    >>> for trace, squared_gradient in [(900.0, 1.2), (1100.0, 0.8), (1000.0, 1.0)]:
+    ...     running.add(trace, squared_gradient)
+    >>> round(running.estimate.noise_scale)
+    1010
+    """
+
+    def __init__(self, decay: float = 1.0, unit: str = "samples") -> None:
+        self.decay, self.unit = float(positive(decay, "decay", ndim=0)), unit
+        if self.decay > 1:
+            raise ValueError(f"decay must be in (0, 1]; got {self.decay:.6g}")
+        self.steps = 0
+        self._weight = self._squares = 0.0
+        self._mean, self._scatter = np.zeros(2), np.zeros((2, 2))
+
+    def add(self, trace: float, squared_gradient: float) -> None:
+        """Take in one step's unbiased estimates, as of :func:`two_batch_moments`; negative ones too."""
+        pair = np.array(
+            [float(real_array(trace, "trace", 0)), float(real_array(squared_gradient, "squared_gradient", 0))]
+        )
+        self.steps += 1
+        past = self.decay * self._weight
+        self._weight = past + 1
+        self._squares = self.decay**2 * self._squares + 1
+        gap = pair - self._mean
+        self._mean += gap / self._weight
+        self._scatter = self.decay * self._scatter + np.outer(gap, gap) * (past / self._weight)
+
+    @property
+    @formula(
+        "lrbs.noise-running",
+        title="Running averages of numerator and denominator",
+        tex=r"\hat B_t=\frac{\langle\widehat{\operatorname{tr}\Sigma}\rangle_t}"
+        r"{\langle\widehat{\Vert g\Vert^2}\rangle_t},\qquad "
+        r"\langle x\rangle_t=\frac{\sum_s\gamma^{t-s}x_s}{\sum_s\gamma^{t-s}}",
+        chapter="noise-scale",
+        check="running_averages",
+    )
+    def estimate(self) -> NoiseScaleEstimate:
+        """The averages up to now with their errors.
+
+        Raises
+        ------
+        ValueError
+            Before the second step: one has no spread.
+        """
+        if self.steps < 2:
+            raise ValueError(f"an estimate needs 2 steps or more; got {self.steps}")
+        effective = self._weight**2 / self._squares
+        covariance = self._scatter / self._weight / (effective - 1)
+        trace, squared_gradient = self._mean.tolist()
+        return NoiseScaleEstimate(trace, squared_gradient, covariance, self.unit, effective - 1)
+
+
+def noise_scale_from_two_batches(
+    small_squares: ArrayLike,
+    big_squares: ArrayLike,
+    small_batch_size: float,
+    big_batch_size: float,
+    *,
+    reduction: Reduction = "mean",
+    unit: str = "samples",
+) -> NoiseScaleEstimate:
+    """Noise scale from squared gradient norms at a small and a big batch size, step by step.
+
+    Parameters
+    ----------
+    small_squares, big_squares : array_like, shape (steps,)
+        Squared norms of the gradients of both batches at each step, as a log has them.
+    small_batch_size, big_batch_size : float
+        b < B; in `unit`.
+    reduction : {"mean", "sum"}, optional
+        As for :func:`two_batch_moments`.
+    unit : str, optional
+        What batch sizes count.
+
+    Returns
+    -------
+    NoiseScaleEstimate
+        Errors from the spread over steps. For a run that goes on: :class:`RunningNoiseScale`.
+    """
+    small, big = real_array(small_squares, "small_squares", 1), real_array(big_squares, "big_squares", 1)
+    if small.shape != big.shape:
+        raise ValueError(
+            f"small_squares and big_squares must be of the same steps; got {small.size}, {big.size}"
+        )
+    running = RunningNoiseScale(unit=unit)
+    moments = two_batch_moments(small, big, small_batch_size, big_batch_size, reduction=reduction)
+    for trace, squared_gradient in zip(*moments, strict=True):
+        running.add(trace, squared_gradient)
+    return running.estimate

@@ -1,0 +1,115 @@
+"""Chromium over the built site, one for all tests of this folder.
+
+They are skipped where there is no Chromium or no built site. With BROWSER_TESTS=required, as in .ci/run,
+they fail instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import pytest
+
+from tools.browser import SITE, chromium, served
+
+SUBPATH = "/some/where/"  # a site is often not at the top of its host
+SETTLED = """() => Promise.race([
+  new Promise((done) => setTimeout(done, 1000)),  // not longer, whatever goes on
+  (async () => {
+    for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+    await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
+  })(),
+])"""
+
+
+def missing(what: str) -> NoReturn:
+    """Skip, or fail where the tests must run."""
+    if os.environ.get("BROWSER_TESTS") == "required":
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)
+
+
+def names() -> list[str]:
+    """Every page of the built site, by its address; not the one at the top, which only leads on."""
+    found = (path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
+    return sorted(name for name in found if name != "index.html")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one page share a visit, so they go to one process, like those of a module; long ones first."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        item.add_marker(pytest.mark.xdist_group(parameters.get("visit", item.path.stem)))
+    items.sort(key=lambda item: item.path.stem not in ("test_lab", "test_pdf"))
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """Where the site is served."""
+    if not (SITE / "index.html").exists():
+        missing("there is no built site: run make book first")
+    with served(SITE, SUBPATH) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium without a window."""
+    try:
+        with chromium() as browser:
+            yield browser
+    except FileNotFoundError as error:
+        missing(str(error))
+
+
+class Visit:
+    """A page in the browser, and everything that went wrong on it."""
+
+    def __init__(self, browser: Any, address: str, name: str) -> None:
+        self.address, self.name = address, name
+        self.context = browser.new_context(viewport={"width": 1280, "height": 900})
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", self.hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
+        self.page.on("requestfailed", self.fail)
+        self.page.on("request", self.follow)
+        self.page.on("response", self.answer)
+        self.page.goto(address + name, wait_until="load")
+        self.page.evaluate("() => globalThis.MathJax?.startup?.promise")  # until mathematics is set
+
+    def hear(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+
+    def follow(self, request: Any) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.complaints.append(f"other host: {request.url[:200]}")
+
+    def fail(self, request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # by leaving the page
+            self.complaints.append(f"failed: {request.url[:200]}")
+
+    def answer(self, response: Any) -> None:
+        if response.status >= 400:
+            self.complaints.append(f"{response.status}: {response.url}")
+
+    def look(self, width: int, scheme: str) -> None:
+        """At this width, in this colour scheme."""
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.set_viewport_size({"width": width, "height": 900 if width > 600 else 844})
+        self.page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
+        self.page.evaluate(SETTLED)  # figures have followed the width, colours the scheme
+
+    def close(self) -> None:
+        self.context.close()
+
+
+@pytest.fixture(scope="module")
+def visit(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator[Visit]:
+    """One page, opened once for all the tests that name it."""
+    visit = Visit(browser, address, request.param)
+    yield visit
+    visit.close()

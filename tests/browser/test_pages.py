@@ -1,0 +1,97 @@
+"""Every page, at the width of a desk and of a phone, in light and in dark."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import pytest
+
+from tools.browser import ROOT, SITE
+
+from .conftest import Visit, names
+
+WIDTHS = {"desktop": 1280, "phone": 390}
+SCHEMES = ("light", "dark")
+MODES = [(width, scheme) for width in WIDTHS for scheme in SCHEMES]
+# Structure is the same in light and dark, colours are the same for all widths.
+STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+AXE = """async (rules) => {
+  const { violations } = await axe.run(document, { runOnly: rules, resultTypes: ["violations"] });
+  const seen = (nodes) => nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ");
+  return violations.map(({ id, nodes }) => `${id}: ${seen(nodes)}`);
+}"""
+EQUATIONS = re.compile(r'<(?:div|span) class="math[ "]')
+
+
+each_page = pytest.mark.parametrize("visit", names(), indirect=True)
+
+
+@pytest.fixture(scope="module")
+def text(visit: Visit) -> str:
+    return (SITE / visit.name).read_text("utf-8")
+
+
+@each_page
+@pytest.mark.parametrize("mode", MODES, ids="-".join)
+def test_accessible_and_no_wider_than_the_window(visit: Visit, mode: tuple[str, str]) -> None:
+    width, scheme = mode
+    visit.look(WIDTHS[width], scheme)
+    wide = visit.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"{wide} pixels to the right of the window"
+    if not visit.page.evaluate("() => 'axe' in globalThis"):
+        visit.page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8"))
+    rules = {"type": "tag", "values": STANDARD}
+    if mode in (("desktop", "dark"), ("phone", "light")):
+        rules = {"type": "rule", "values": ["color-contrast"]}
+    found = visit.page.evaluate(AXE, rules)
+    assert found == []
+
+
+@each_page
+def test_mathematics_is_set(visit: Visit, text: str) -> None:
+    wanted, page = len(EQUATIONS.findall(text)), visit.page
+    assert page.locator("mjx-container").count() >= wanted
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    assert "Math input error" not in page.inner_text("body")
+    assert "glue:" not in page.inner_text("body")
+
+
+@each_page
+def test_every_picture_has_a_text(visit: Visit) -> None:
+    pictures = visit.page.locator("img, svg[role=img]")
+    for number in range(pictures.count()):
+        picture = pictures.nth(number)
+        assert picture.get_attribute("alt") or picture.get_attribute("aria-label"), picture.evaluate(
+            "image => image.outerHTML.slice(0, 200)"
+        )
+        if picture.evaluate("image => image.localName") == "img":
+            picture.scroll_into_view_if_needed()
+            assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+
+
+@each_page
+def test_policy_is_strict(visit: Visit, text: str) -> None:
+    policies = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)
+    assert len(policies) == 1
+    rules = {rule.split()[0]: rule.split()[1:] for rule in html.unescape(policies[0]).split(";")}
+    assert rules["default-src"] == ["'none'"]
+    for name, sources in rules.items():
+        assert not any(source.startswith(("http", "*", "'unsafe-eval'")) for source in sources), name
+    assert all(source == "'self'" or source.startswith("'sha256-") for source in rules["script-src"])
+    assert not re.search(r'\son[a-z]+="', text), "a script in an attribute"
+
+
+@each_page
+def test_nothing_went_wrong(visit: Visit) -> None:
+    """No error or warning in the console, no request to another host, all found: in all of the above."""
+    assert visit.complaints == []
+
+
+def test_front_page_of_the_site_leads_to_the_book(browser: Any, address: str) -> None:
+    visit = Visit(browser, address, "chapters/index.html")
+    visit.page.goto(address)
+    visit.page.wait_for_url("**/chapters/index.html")
+    assert visit.complaints == []
+    visit.close()
