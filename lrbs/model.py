@@ -157,7 +157,7 @@ class LocalModel:
         Parameters
         ----------
         own : slice
-            Of the N parameters, such as ``network.slices["W1"]`` of :mod:`lrbs.lab`.
+            Of the N parameters, such as ``network.slices["W1"]`` of ``lrbs.lab``.
 
         Raises
         ------

@@ -33,6 +33,26 @@ def test_training_is_sgd(data, weights):
     np.testing.assert_array_equal(last, path[-1])
 
 
+@pytest.mark.parametrize("rule", [lrbs.Adam(0.8, 0.9), lrbs.SignSGD(0.5), lrbs.Muon((9, 3), 0.7)])
+def test_any_rule_trains(data, weights, rule):
+    path = train(NETWORK, weights, data, rule=rule, learning_rate=0.02, batch_size=5, steps=[1, 6], rng=2)
+    rng, current, gradients, expected = np.random.default_rng(2), weights, [], []
+    for _ in range(6):
+        batch = data.take(sample_batches(data, 5, (), rng))
+        gradients.append(NETWORK.gradient(current, batch))
+        current = current - 0.02 * rule(np.array(gradients))
+        expected.append(current)
+    np.testing.assert_allclose(path, [expected[0], expected[5]], rtol=1e-9)
+
+
+def test_a_replica_that_overflows_is_nan_and_alone(data, weights):
+    rates = np.array([0.1, 1e308])
+    both = train(NETWORK, weights, data, learning_rate=rates, batch_size=3, steps=[0, 4], rng=3, streams=())
+    alone = train(NETWORK, weights, data, learning_rate=0.1, batch_size=3, steps=4, rng=3)
+    np.testing.assert_allclose(both[1, 0], alone, rtol=1e-12)
+    assert np.isnan(both[1, 1]).all() and np.isfinite(both[0]).all()
+
+
 def test_training_leaves_the_start_alone_and_lowers_the_loss(data, weights):
     before = weights.copy()
     after = train(NETWORK, weights, data, learning_rate=0.3, batch_size=10, steps=200, rng=0)

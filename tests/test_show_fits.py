@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lrbs import fit_tradeoff, steps
-from lrbs.show.fits import tradeoff
+from lrbs.show import tradeoff
 
 SIZES = np.geomspace(8, 8192, 11)
 

@@ -138,7 +138,7 @@ class Nuclear:
     ----------
     shapes : iterable of tuple of int
         Shape of each array in the gradient vector, in order; ``network.shapes.values()`` for a network of
-        :mod:`lrbs.lab`. Those that are not matrices are left out.
+        ``lrbs.lab``. Those that are not matrices are left out.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """How the book draws: one style, figures that move. Needs matplotlib, which comes with ``lrbs[book]``."""
 
 from lrbs.show.controls import Axis, Choice, Slider
+from lrbs.show.fits import tradeoff
 from lrbs.show.live import LiveFigure, explore
 from lrbs.show.progress import progress
 from lrbs.show.series import Band, Line, Points, Readout, Rule
@@ -22,5 +23,6 @@ __all__ = [
     "explore",
     "interact",
     "progress",
+    "tradeoff",
     "use_style",
 ]
