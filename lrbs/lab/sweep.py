@@ -21,7 +21,7 @@ __all__ = ["Executor", "Sweep", "sweep"]
 
 
 class Executor(Protocol):
-    """What spreads tasks: anything with the ``map`` of :mod:`concurrent.futures`."""
+    """What spreads tasks: anything with the ``map`` of ``concurrent.futures``."""
 
     def map(self, function: Callable[[Any], Any], tasks: Iterable[Any], /) -> Iterable[Any]:
         """Results of the function, in the order of the tasks."""
