@@ -92,6 +92,9 @@ globalThis.lrbsDrawing = (() => {
     (x, y) => `M${x} ${y - 5.5}l5.5 5.5l-5.5 5.5l-5.5 -5.5z`,
   ];
 
+  // The nearest value that the axis has.
+  const kept = (axis, value) => Math.min(Math.max(value, axis.limits[0]), axis.limits[1]);
+
   // The paths of one series: what they are (a class of live.css) and how they run.
   function paths(series, at, axes, toX, toY, box) {
     if (series.kind === "rule") {
@@ -110,7 +113,7 @@ globalThis.lrbsDrawing = (() => {
     for (let i = 0; i < xs.length; i++) {
       if (!inside(axes.x, at.x[i]) || !inside(axes.y, at.y[i])) continue;
       markers += MARKERS[series.number % MARKERS.length](Number(pixel(xs[i])), Number(pixel(toY(at.y[i]))));
-      if (at.low) bars += `M${pixel(xs[i])} ${pixel(toY(at.low[i]))}V${pixel(toY(at.high[i]))}`;
+      if (at.low) bars += `M${pixel(xs[i])} ${pixel(toY(kept(axes.y, at.low[i])))}V${pixel(toY(kept(axes.y, at.high[i])))}`;
     }
     return at.low ? { bars, points: markers } : { points: markers };
   }

@@ -23,8 +23,8 @@ __all__ = [
 @formula(
     "lrbs.efficiency",
     title="The batch at a given efficiency",
-    tex=r"\frac{E_{\min}}E=\frac1{1+B/B_{\text{noise}}}=e\quad\Leftrightarrow\quad "
-    r"B=B_{\text{noise}}\left(\frac1e-1\right)",
+    tex=r"\begin{gathered}\frac{E_{\min}}E=\frac1{1+B/B_{\text{noise}}}=e\\[4pt] "
+    r"\Leftrightarrow\quad B=B_{\text{noise}}\left(\frac1e-1\right)\end{gathered}",
     chapter="steps-and-examples",
     check="efficiency_counted",
 )
@@ -59,7 +59,8 @@ def noise_scale_from_efficiency(batch_size: ArrayLike, efficiency: ArrayLike) ->
 @formula(
     "lrbs.overhead",
     title="The batch at a given overhead over linear scaling",
-    tex=r"S(B)=(1+x)\,\frac{B_0}B\,S(B_0)\quad\Leftrightarrow\quad B=(1+x)\,B_0+x\,B_{\text{noise}}",
+    tex=r"\begin{gathered}S(B)=(1+x)\,\frac{B_0}B\,S(B_0)\\[4pt] "
+    r"\Leftrightarrow\quad B=(1+x)\,B_0+x\,B_{\text{noise}}\end{gathered}",
     chapter="steps-and-examples",
     check="overhead_counted",
 )

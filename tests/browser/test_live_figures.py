@@ -113,6 +113,10 @@ class Drawn:
                 starts = re.findall(r"M(\S+) ([^a-zA-Z]+)", paths["lrbs-points"])
                 found = np.array(starts, dtype=float).reshape(-1, 2)
                 np.testing.assert_allclose(found, expected, atol=PIXEL, err_msg=name)
+                if "low" in at:  # error bars end where the axis does
+                    ends = np.clip([at["low"][inside], at["high"][inside]], *self.data["axes"]["y"]["limits"])
+                    bars = np.array(NUMBER.findall(paths["lrbs-bars"]), dtype=float).reshape(-1, 3)
+                    np.testing.assert_allclose(bars[:, 1:].T, to_y(ends), atol=PIXEL, err_msg=name)
                 continue
             else:  # a rule, through one number
                 role = next(iter(at))
