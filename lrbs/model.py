@@ -238,7 +238,10 @@ class LocalModel:
 
     @property
     def max_lr(self) -> float:
-        """eta_max = g^T g / g^T H g: SGD's optimal learning rate without noise. Source: 10542.11, 11260.5."""
+        """SGD's optimal learning rate without noise, eta_max = g^T g / g^T H g.
+
+        Source: 10542.11, 11260.5.
+        """
         return self.squared_gradient / self.gradient_curvature
 
     @property

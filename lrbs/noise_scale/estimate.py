@@ -79,8 +79,9 @@ class NoiseScaleEstimate:
     @formula(
         "lrbs.noise-interval",
         title="Confidence interval of a noise scale",
-        tex=r"\left(\hat D-\psi\hat N\right)^2\le t^2\left(V_{DD}-2\psi V_{ND}+\psi^2V_{NN}\right),\qquad "
-        r"\psi=\frac1{B_{\text{simple}}}",
+        tex=r"\begin{gathered}\left(\hat D-\psi\hat N\right)^2\le t^2V,\qquad "
+        r"\psi=\frac1{B_{\text{simple}}},\\ "
+        r"V=V_{DD}-2\psi V_{ND}+\psi^2V_{NN}\end{gathered}",
         chapter="noise-scale",
         check="coverage_of_the_interval",
     )

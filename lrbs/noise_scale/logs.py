@@ -24,10 +24,10 @@ _MEMORIES = 3
 @formula(
     "lrbs.noise-momentum",
     title="The noise scale from the norms of momentum and gradient",
-    tex=r"\hat s=\frac{\langle\Vert m\Vert^2\rangle/\langle\Vert g\Vert^2\rangle-c}"
-    r"{1-\langle\Vert m\Vert^2\rangle/\langle\Vert g\Vert^2\rangle},\quad "
+    tex=r"\begin{gathered}\hat s=\frac{\langle\Vert m\Vert^2\rangle/\langle\Vert g\Vert^2\rangle-c}"
+    r"{1-\langle\Vert m\Vert^2\rangle/\langle\Vert g\Vert^2\rangle},\\[4pt] "
     r"\widehat{\operatorname{tr}\Sigma}=\frac{B\langle\Vert g\Vert^2\rangle}{1+\hat s},\quad "
-    r"\widehat{\Vert g\Vert^2}=\frac{\hat s\,\langle\Vert g\Vert^2\rangle}{1+\hat s}",
+    r"\widehat{\Vert g\Vert^2}=\frac{\hat s\,\langle\Vert g\Vert^2\rangle}{1+\hat s}\end{gathered}",
     chapter="noise-scale",
     check="readings_of_a_log",
 )

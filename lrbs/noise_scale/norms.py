@@ -96,8 +96,9 @@ class L1:
 @formula(
     "lrbs.noise-l1-floor",
     title="What the l1 scale says in the mean field",
-    tex=r"\sum_i\frac{|g_i|}{\sqrt{1+\sigma_i^2/(Bg_i^2)}}\ge\Vert g\Vert_1"
-    r"\left(1-\varphi^{-5/2}\sqrt{\frac{B_{\ell_1}}B}\right),\qquad \varphi=\frac{1+\sqrt5}2",
+    tex=r"\begin{gathered}\sum_i\frac{|g_i|}{\sqrt{1+\sigma_i^2/(Bg_i^2)}}\ge\\ "
+    r"\Vert g\Vert_1\left(1-\varphi^{-5/2}\sqrt{\frac{B_{\ell_1}}B}\right),\quad "
+    r"\varphi=\frac{1+\sqrt5}2\end{gathered}",
     chapter="noise-scale",
     check="l1_scale_against_the_mean_field",
 )
@@ -123,8 +124,10 @@ def sign_alignment_floor(batch_size: ArrayLike, l1_scale: float) -> Array:
 @formula(
     "lrbs.noise-nuclear",
     title="The noise scale of spectral descent in the nuclear norm",
-    tex=r"B_*=\left(\frac{\sum_\ell\operatorname{tr}\,(\mathbb E[\Delta_\ell^\top\Delta_\ell])^{1/2}}"
-    r"{\sum_\ell\Vert G_\ell\Vert_*}\right)^2,\qquad \Delta_\ell=\tilde G_\ell-G_\ell",
+    tex=r"\begin{gathered}B_*=\left("
+    r"\frac{\sum_\ell\operatorname{tr}\,(\mathbb E[\Delta_\ell^\top\Delta_\ell])^{1/2}}"
+    r"{\sum_\ell\Vert G_\ell\Vert_*}\right)^2,\\ "
+    r"\Delta_\ell=\tilde G_\ell-G_\ell\end{gathered}",
     chapter="noise-scale",
     check="nuclear_scale_in_two_limits",
 )

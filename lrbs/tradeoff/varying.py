@@ -137,7 +137,8 @@ class RunLength(NamedTuple):
     tex=r"\begin{gathered}S=\int\left(1+\frac{B_{\text{noise}}}B\right)ds,\\[4pt] "
     r"E=\int(B+B_{\text{noise}})\,ds,\\[4pt] "
     r"\left(\frac S{S_{\min}}-1\right)\left(\frac E{E_{\min}}-1\right)\ge\gamma,\\[4pt] "
-    r"\gamma=\frac{\left(\int\sqrt{B_{\text{noise}}}\,ds\right)^2}{\int B_{\text{noise}}\,ds\int ds}\end{gathered}",
+    r"\gamma=\frac{\left(\int\sqrt{B_{\text{noise}}}\,ds\right)^2}"
+    r"{\int B_{\text{noise}}\,ds\int ds}\end{gathered}",
     chapter="along-a-run",
     check="no_schedule_beats_the_root",
 )

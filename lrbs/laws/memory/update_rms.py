@@ -139,8 +139,8 @@ def signal_from_update_rms(rms: ArrayLike, beta1: float, beta2: float | None = N
     Returns
     -------
     ndarray
-        Not positive where the RMS does not exceed the level of pure noise: the signal is **not
-        resolved**, and nothing is clipped to hide it. Divide the batch size by it for B_simple.
+        Not positive where the RMS does not exceed the level of pure noise: the signal is then not
+        resolved, and nothing is clipped to hide it. Divide the batch size by it for B_simple.
         Source: 11267.9.
 
     Raises
