@@ -23,6 +23,9 @@ SETTLED = """() => Promise.race([
   })(),
 ])"""
 
+REACHABLE = """() => [...document.querySelectorAll("pre")]
+  .every((box) => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
+
 
 def missing(what: str) -> NoReturn:
     """Skip, or fail where the tests must run."""
@@ -102,6 +105,7 @@ class Visit:
         self.page.set_viewport_size({"width": width, "height": 900 if width > 600 else 844})
         self.page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
         self.page.evaluate(SETTLED)  # figures have followed the width, colours the scheme
+        self.page.wait_for_function(REACHABLE)  # the theme gives boxes that scroll a tab stop, a little later
 
     def close(self) -> None:
         self.context.close()
