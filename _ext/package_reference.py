@@ -29,6 +29,11 @@ def as_plain_text(app: Sphinx, what: str, name: str, obj: Any, options: Any, lin
         lines[0] = lines[0].replace(": ", ", that is ", 1)
 
 
+def without_aliases(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """The fields of a named tuple stand in its own docstring; "Alias for field number 0" says nothing."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.TextElement) -> Any:
     """A link to where an object is defined, for a reference to where it is re-exported."""
     if node.get("refdomain") != "py":
@@ -52,5 +57,6 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", as_plain_text, priority=100)  # before napoleon reads them
+    app.connect("autodoc-skip-member", without_aliases)
     app.connect("missing-reference", resolve)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from lrbs.lab import Dataset, TanhNetwork, train
+
 # The same examples on every machine; nothing is kept between runs.
 settings.register_profile("book", derandomize=True, deadline=None, database=None, max_examples=40)
 settings.load_profile("book")
@@ -16,6 +18,22 @@ Matrices = Callable[[int], np.ndarray]
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20_250_301)
+
+
+@pytest.fixture(scope="session")
+def data() -> Dataset:
+    """Forty samples of three classes, four features each."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=40)
+    return Dataset(rng.standard_normal((40, 4)) + labels[:, None], labels)
+
+
+@pytest.fixture(scope="session")
+def weights(data: Dataset) -> np.ndarray:
+    """Of ``TanhNetwork(4, 3, 3)``, a little trained on them."""
+    network = TanhNetwork(4, 3, 3)
+    start = network.initial_weights(1)
+    return train(network, start, data, learning_rate=0.2, batch_size=8, steps=30, rng=2)
 
 
 @pytest.fixture

@@ -5,28 +5,14 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from lrbs.lab import (
-    Dataset,
     TanhNetwork,
     batch_gradients,
     best_learning_rate,
     local_model,
     moment_controls,
-    train,
 )
 
 NETWORK = TanhNetwork(4, 3, 3)
-
-
-@pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(0)
-    labels = rng.integers(3, size=40)
-    return Dataset(rng.standard_normal((40, 4)) + labels[:, None], labels)
-
-
-@pytest.fixture(scope="module")
-def weights(data):
-    return train(NETWORK, NETWORK.initial_weights(1), data, learning_rate=0.2, batch_size=8, steps=30, rng=2)
 
 
 @pytest.mark.parametrize("batch_size", [2, 8, 64])

@@ -5,29 +5,15 @@ import pytest
 
 import lrbs
 from lrbs.lab import (
-    Dataset,
     TanhNetwork,
     best_learning_rate,
     local_model,
     stationary_updates,
     survey_steps,
-    train,
 )
 
 NETWORK = TanhNetwork(4, 3, 3)
 RULES = {"plain": lrbs.SGD(), "signs": lrbs.SignSGD(momentum=0.5)}
-
-
-@pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(0)
-    labels = rng.integers(3, size=40)
-    return Dataset(rng.standard_normal((40, 4)) + labels[:, None], labels)
-
-
-@pytest.fixture(scope="module")
-def weights(data):
-    return train(NETWORK, NETWORK.initial_weights(1), data, learning_rate=0.2, batch_size=8, steps=30, rng=2)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +55,17 @@ def test_each_entry_is_the_step_of_its_own_updates(data, weights, model):
 def test_a_batch_size_has_the_same_numbers_whatever_stands_beside_it(data, weights, model):
     alone, both = (
         survey_steps(
-            NETWORK, weights, data, model, RULES, sizes, rng=5, runs=4, updates=2, burn_in=5, search=False
+            NETWORK,
+            weights,
+            data,
+            model,
+            RULES,
+            sizes,
+            rng=5,
+            runs=4,
+            updates=2,
+            burn_in=5,
+            search=False,
         )
         for sizes in ((8,), (2, 8))
     )
@@ -79,7 +75,16 @@ def test_a_batch_size_has_the_same_numbers_whatever_stands_beside_it(data, weigh
 
 def test_linear_rules_meet_their_law(data, weights, model):
     found = survey_steps(
-        NETWORK, weights, data, model, {"SGD": lrbs.SGD()}, (1, 16), rng=1, runs=200, updates=10, search=False
+        NETWORK,
+        weights,
+        data,
+        model,
+        {"SGD": lrbs.SGD()},
+        (1, 16),
+        rng=1,
+        runs=200,
+        updates=10,
+        search=False,
     )["SGD"].measured
     law = lrbs.expected_step(model, lrbs.SGD(), (1, 16))
     assert (np.abs(found.optimal_lr - law.optimal_lr) < 4 * found.optimal_lr_se).all()

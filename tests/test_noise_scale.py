@@ -1,5 +1,7 @@
 """The noise scale from gradients: unbiased, honest about its errors, refusing what it cannot tell."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -76,7 +78,7 @@ def test_leaving_out_is_starting_again_without(norm, rng):
     gradients = 1 + rng.standard_normal((20, 10))
     estimate = noise_scale_from_samples(gradients, groups=5, **chosen(norm))
     rest = [
-        noise_scale_from_samples(gradients[np.arange(20) % 5 != left_out], **chosen(norm))
+        noise_scale_from_samples(gradients[np.arange(20) % 5 != left_out], groups=5, **chosen(norm))
         for left_out in range(5)
     ]
     pairs = np.array([[one.trace, one.squared_gradient] for one in rest])
@@ -86,7 +88,7 @@ def test_leaving_out_is_starting_again_without(norm, rng):
 
 
 @EACH_NORM
-@pytest.mark.parametrize("groups", [3, 16, 500])
+@pytest.mark.parametrize("groups", [None, 3, 16, 500])
 def test_a_stream_is_the_array(norm, groups, rng):
     gradients = 1 + rng.standard_normal((101, 10))
     whole = noise_scale_from_samples(gradients, groups=groups, **chosen(norm))
@@ -107,8 +109,9 @@ def test_a_stream_of_steps_is_the_array(norm, rng):
         np.testing.assert_allclose(streamed.covariance, whole.covariance)
 
 
-def test_a_stream_is_read_once_and_let_go(rng):
-    """Of 2000 gradients no more than the groups and a few are alive at a time."""
+@pytest.mark.parametrize(("groups", "limit"), [(None, 4), (8, 25)])
+def test_a_stream_is_read_once_and_let_go(groups, limit, rng):
+    """Of 2000 gradients no more than a pair, or the groups and a few, are alive at a time."""
     alive, most = set(), 0
 
     class Told(np.ndarray):
@@ -124,8 +127,57 @@ def test_a_stream_is_read_once_and_let_go(rng):
             yield gradient
             del gradient
 
-    noise_scale_from_samples(stream(), groups=8)
-    assert most < 25
+    noise_scale_from_samples(stream(), groups=groups)
+    assert most < limit
+
+
+def test_memory_is_that_of_a_few_gradients(rng):
+    """Between two gradients of a stream only the mean is kept, and every other time one that waits."""
+    size = 100_000
+    held = []
+
+    def stream():
+        for _ in range(40):
+            held.append(tracemalloc.get_traced_memory()[0])
+            yield rng.standard_normal(size)
+
+    tracemalloc.start()
+    try:
+        noise_scale_from_samples(stream())
+    finally:
+        tracemalloc.stop()
+    in_gradients = (np.array(held[4:]) - held[0]) / (8 * size)
+    assert in_gradients.max() < 4.1  # the mean, one that waits, and the last as it came
+    assert in_gradients[-1] == pytest.approx(in_gradients[1], abs=0.1)  # and it does not grow
+
+
+def test_errors_of_one_pass_by_their_definition(rng):
+    gradients = 0.3 + rng.standard_normal((31, 6))
+    estimate = noise_scale_from_samples(gradients)
+    parts, weights = [], []
+    for k in range(2, 30, 2):
+        mean = gradients[:k].mean(axis=0)
+        adds = np.array([[(g - mean) @ (g - mean), 2 * g @ mean] for g in gradients[k : k + 2]])
+        parts.append(np.cov(adds, rowvar=False) / 31)
+        weights.append(k**3)
+    expected = np.average(parts, axis=0, weights=weights)
+    np.testing.assert_allclose(estimate.covariance, expected, rtol=1e-10)
+    assert estimate.freedom == pytest.approx(np.sum(weights) ** 2 / np.sum(np.square(weights)))
+    jackknifed = noise_scale_from_samples(gradients, groups=31)
+    assert estimate.trace == pytest.approx(jackknifed.trace)
+    assert estimate.squared_gradient == pytest.approx(jackknifed.squared_gradient)
+
+
+@pytest.mark.parametrize(
+    ("trace", "least", "most"), [(4.0, 0.93, 0.985), (60.0, 0.94, 1.0), (2000.0, 0.95, 1.0)]
+)
+def test_interval_of_one_pass_covers(trace, least, most):
+    """From a clear gradient to one that is lost in the noise, where it is on the safe side."""
+    gradient = np.full(30, 1 / np.sqrt(30))
+    model = LocalModel(gradient, np.full(30, trace / 30), np.ones(30))
+    streams = draw_gradients(model, 1, (800, 80), 2)
+    intervals = [noise_scale_from_samples(stream).interval() for stream in streams]
+    assert least <= np.mean([low <= trace <= high for low, high in intervals]) <= most
 
 
 def test_a_large_common_part_does_not_drown_the_noise(rng):
@@ -300,10 +352,12 @@ def test_refusals(gradients, size, message):
 
 
 def test_refusals_of_samples_and_words():
-    with pytest.raises(ValueError, match="at least 3 samples; got 2"):
-        noise_scale_from_samples(np.ones((2, 4)))
-    with pytest.raises(ValueError, match="at least 3 samples; got 0"):
+    with pytest.raises(ValueError, match="at least 4 samples; got 3"):
+        noise_scale_from_samples(np.ones((3, 4)))
+    with pytest.raises(ValueError, match="at least 4 samples; got 0"):
         noise_scale_from_samples(iter([]))
+    with pytest.raises(ValueError, match="at least 3 samples; got 2"):
+        noise_scale_from_samples(np.ones((2, 4)), groups=3)
     with pytest.raises(ValueError, match="must have one size; got 4 and 5"):
         noise_scale_from_samples(iter([np.ones(4), np.ones(5)]))
     with pytest.raises(ValueError, match="gradients must be finite"):

@@ -14,10 +14,11 @@ from lrbs.laws.signs.sign import mean_field_sign
 from lrbs.model import LocalModel
 from lrbs.moments import exact
 from lrbs.noise_scale.estimate import NoiseScaleEstimate, spread
-from lrbs.noise_scale.gradients import noise_scale_from_samples, noise_scale_from_workers
+from lrbs.noise_scale.gradients import noise_scale_from_workers
 from lrbs.noise_scale.logs import noise_scale_from_momentum, noise_scale_from_update_rms
 from lrbs.noise_scale.norms import L1, Euclidean, Nuclear, sign_alignment_floor
 from lrbs.noise_scale.running import RunningNoiseScale, two_batch_moments
+from lrbs.noise_scale.samples import noise_scale_from_samples
 from lrbs.operators import Diagonal
 from lrbs.rules import SGD, SignSGD
 from lrbs.simulate import draw_gradients
@@ -93,6 +94,23 @@ def coverage_where_noise_dominates() -> Evidence:
         rows.append(stated(f"covered, B_simple/(W b) = {true / 128:g}", figure, held, 0.02))
         over = held - 0.95
     return Evidence("approximation", tuple(rows), error=over, where="coverage over 95 %, single steps")
+
+
+def errors_of_one_pass() -> Evidence:
+    """Claimed errors of a stream against the scatter of many: with a clear gradient, and with none."""
+    rng, rows = np.random.default_rng(95), []
+    for name, length, factor in (("clear", 3.0, 1.0), ("no", 0.0, (8 / 3) ** 0.5)):
+        gradient = np.full(40, length / np.sqrt(40))
+        streams = gradient + rng.standard_normal((400, 100, 40)) * np.linspace(0.5, 1.5, 40)
+        found = [noise_scale_from_samples(stream) for stream in streams]
+        for part, expected in (("trace", 1.0), ("squared_gradient", factor)):
+            scatter = np.std([getattr(one, part) for one in found], ddof=1)
+            claimed = np.sqrt(np.mean([getattr(one, f"{part}_se") ** 2 for one in found]))
+            # A deviation from 400 numbers is known to one part in sqrt(800); the claim, a little better.
+            rows.append(
+                Comparison(f"{part}, {name} gradient", expected, float(claimed / scatter), 0.04 * expected)
+            )
+    return Evidence("monte carlo", tuple(rows))
 
 
 def running_averages() -> Evidence:
@@ -256,7 +274,7 @@ VALIDITY = [
     ),
     Validity(
         law="Interval of the noise scale",
-        ids=("lrbs.noise-interval", "lrbs.noise-running"),
+        ids=("lrbs.noise-interval", "lrbs.noise-running", "lrbs.noise-one-pass"),
         assumptions="normal estimates from independent parts",
         status="exact for these",
         error="{coverage_where_noise_dominates:.0%} over 95% from a single step where noise dominates",

@@ -14,34 +14,40 @@ from lrbs.lab.noise import local_model
 from lrbs.laws.training.schedules import noise_aware_lr
 from lrbs.validation import Array, count, positive, vector
 
-__all__ = ["AdaptiveRun", "adaptive_run"]
+__all__ = ["AdaptiveRun", "BatchHistory", "adaptive_run"]
 
 
-@dataclass(frozen=True)
-class AdaptiveRun:
-    """What happened at each step of :func:`adaptive_run`.
+@dataclass(frozen=True, eq=False)
+class BatchHistory:
+    """The batches of a run, and the noise scale that each followed: arrays of shape (steps,)."""
 
-    Attributes
-    ----------
-    loss : ndarray, shape (steps + 1,)
-        Loss over all data, before each step and at the end.
-    noise_scale, batch_size, learning_rate : ndarray, shape (steps,)
-    """
-
-    loss: Array
     noise_scale: Array
     batch_size: Array
-    learning_rate: Array
 
     @property
     def steps(self) -> int:
-        """Number of steps to the target."""
+        """Number of steps."""
         return len(self.batch_size)
 
     @property
     def examples(self) -> int:
-        """Number of samples to the target."""
+        """Number of samples."""
         return int(self.batch_size.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptiveRun(BatchHistory):
+    """What happened at each step of :func:`adaptive_run`, up to the target.
+
+    Attributes
+    ----------
+    noise_scale, batch_size, learning_rate : ndarray, shape (steps,)
+    loss : ndarray, shape (steps + 1,)
+        Loss over all data, before each step and at the end.
+    """
+
+    learning_rate: Array
+    loss: Array
 
 
 def adaptive_run(
@@ -108,4 +114,5 @@ def adaptive_run(
         w -= rate * gradient
         losses.append(float(network.loss(w, data)))
         rows.append((scale, size, rate))
-    return AdaptiveRun(np.array(losses), *np.array(rows).reshape(-1, 3).T)
+    scales, sizes, rates = np.array(rows).reshape(-1, 3).T
+    return AdaptiveRun(scales, sizes, rates, np.array(losses))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrbs.lab.adaptive import BatchHistory
 from lrbs.lab.data import Dataset
 from lrbs.lab.networks import Network
 from lrbs.lab.tracking import half_gradients
@@ -19,30 +20,17 @@ __all__ = ["SelfTunedRun", "self_tuned_run"]
 
 
 @dataclass(frozen=True, eq=False)
-class SelfTunedRun:
-    """What happened at each step of :func:`self_tuned_run`.
+class SelfTunedRun(BatchHistory):
+    """What happened at each step of :func:`self_tuned_run`; the noise scale is the running estimate.
 
     Attributes
     ----------
-    batch_size, noise_scale : ndarray, shape (steps,)
-        B, and the running estimate of B_simple that it followed.
+    noise_scale, batch_size : ndarray, shape (steps,)
     arrived : bool
         Whether the target was reached.
     """
 
-    batch_size: Array
-    noise_scale: Array
     arrived: bool
-
-    @property
-    def steps(self) -> int:
-        """Number of steps."""
-        return len(self.batch_size)
-
-    @property
-    def examples(self) -> int:
-        """Number of samples."""
-        return int(self.batch_size.sum())
 
 
 def self_tuned_run(
@@ -99,7 +87,7 @@ def self_tuned_run(
         half = max(1, round(float(batch_size(scale)) / 2))
         halves = half_gradients(network, w, data, half, generator)
         g = halves.mean(axis=0)
-        rows.append((2 * half, scale))
+        rows.append((scale, 2 * half))
         w -= noise_aware_lr(2 * half, limit, scale) * g
         small = float(np.mean(np.sum(halves**2, axis=1)))
         trace, square = two_batch_moments(small, g @ g, half, 2 * half)
@@ -108,5 +96,5 @@ def self_tuned_run(
             scale = averages.estimate.noise_scale
         if len(rows) % every == 0:
             arrived = bool(network.loss(w, data) <= goal)
-    sizes, scales = np.array(rows).reshape(-1, 2).T
-    return SelfTunedRun(sizes, scales, arrived)
+    scales, sizes = np.array(rows).reshape(-1, 2).T
+    return SelfTunedRun(scales, sizes, arrived)

@@ -7,7 +7,7 @@ all where a denominator comes near zero.
 
 from lrbs.noise_scale.along import noise_scales
 from lrbs.noise_scale.estimate import NoiseScaleEstimate
-from lrbs.noise_scale.gradients import noise_scale_from_samples, noise_scale_from_workers
+from lrbs.noise_scale.gradients import noise_scale_from_workers
 from lrbs.noise_scale.logs import noise_scale_from_momentum, noise_scale_from_update_rms
 from lrbs.noise_scale.norms import L1, Euclidean, Norm, Nuclear, sign_alignment_floor
 from lrbs.noise_scale.running import (
@@ -15,6 +15,7 @@ from lrbs.noise_scale.running import (
     noise_scale_from_two_batches,
     two_batch_moments,
 )
+from lrbs.noise_scale.samples import noise_scale_from_samples
 
 __all__ = [
     "L1",

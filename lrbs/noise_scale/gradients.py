@@ -1,4 +1,4 @@
-"""Estimators that see gradients: of single samples, or of the workers of a step. One pass over each."""
+"""Gradients of the workers of a step, and what is added up over gradients of any kind. One pass over each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from lrbs.noise_scale.estimate import NoiseScaleEstimate, jackknife, spread
 from lrbs.noise_scale.norms import Euclidean, Norm
 from lrbs.registry import formula
-from lrbs.validation import Array, count, positive, real_array
+from lrbs.validation import Array, positive, real_array
 
-__all__ = ["noise_scale_from_samples", "noise_scale_from_workers"]
+__all__ = ["noise_scale_from_workers"]
 
 Reduction = Literal["mean", "sum"]
 EUCLIDEAN = Euclidean()
@@ -52,51 +52,6 @@ class _Moments:
         return np.array(self.norm.scale(self.mean, self.second / (self.count - 1), self.count))
 
 
-def noise_scale_from_samples(
-    gradients: ArrayLike | Iterable[ArrayLike],
-    *,
-    norm: Norm = EUCLIDEAN,
-    groups: int = 16,
-    unit: str = "samples",
-) -> NoiseScaleEstimate:
-    """Noise scale from gradients of single samples at one set of weights.
-
-    Parameters
-    ----------
-    gradients : array_like, shape (n, N), or iterator
-        Of independent samples. An iterator is a stream of gradients (N,) or of blocks (k, N), read once.
-    norm : Norm, optional
-        Euclidean for B_simple; :class:`~lrbs.noise_scale.norms.L1` or
-        :class:`~lrbs.noise_scale.norms.Nuclear` for sign and spectral descent.
-    groups : int, optional
-        Parts of the data, dealt out like cards, one of which is left out at a time for the errors. Kept
-        are that many mean gradients, however long the stream: an error of |g|^2 needs products between
-        parts. Fewer samples than groups are left out one by one.
-    unit : str, optional
-        What one gradient is of: "samples", "sequences".
-
-    Returns
-    -------
-    NoiseScaleEstimate
-        Errors by the jackknife over groups; on the safe side where noise dominates. Whether losses are
-        means or sums does not matter: single samples have no batch to be divided by, and a common factor
-        cancels in the ratio.
-
-    Raises
-    ------
-    ValueError
-        Fewer than three samples or groups, gradients of unequal size, nan or inf.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> stream = (1 + 5 * rng.standard_normal(40) for _ in range(1000))
-    >>> print(noise_scale_from_samples(stream))
-    noise scale 24.6 samples, 22.4 to 27.1 (95 %)
-    """
-    return jackknife(*_leave_out(gradients, norm, count(groups, "groups", least=3)), unit)
-
-
 @formula(
     "10542.d49",
     title="The noise scale from the gradients of workers",
@@ -127,7 +82,7 @@ def noise_scale_from_workers(
     local_batch_size : float
         b, samples of each worker; in `unit`.
     norm : Norm, optional
-        As for :func:`noise_scale_from_samples`.
+        As for :func:`~lrbs.noise_scale.samples.noise_scale_from_samples`.
     reduction : {"mean", "sum"}, optional
         Whether a worker's loss is the mean over its samples or their sum.
     unit : str, optional
@@ -159,7 +114,7 @@ def noise_scale_from_workers(
         if array.shape[-2] < least:
             raise ValueError(f"gradients must come from at least {least} workers; got shape {array.shape}")
         if array.ndim == 2:
-            whole, left_out = _leave_out(array, norm, len(array))
+            whole, left_out = leave_out(array, norm, len(array))
             return jackknife(whole * to_samples, left_out * to_samples, unit)
         steps = array
     pairs = [_moments(step, norm).scale() * to_samples for step in steps]  # type: ignore[union-attr]
@@ -175,7 +130,7 @@ def batch_mean(batch_size: float, reduction: Reduction) -> float:
     return 1.0 if reduction == "mean" else 1 / batch_size
 
 
-def _blocks(gradients: ArrayLike | Iterable[ArrayLike]) -> Iterator[Array]:
+def gradient_blocks(gradients: ArrayLike | Iterable[ArrayLike]) -> Iterator[Array]:
     """Gradients as blocks (k, N) of one N."""
     if not isinstance(gradients, Iterator):
         yield real_array(gradients, "gradients", ndim=2)  # type: ignore[arg-type]
@@ -192,7 +147,7 @@ def _blocks(gradients: ArrayLike | Iterable[ArrayLike]) -> Iterator[Array]:
 def _moments(gradients: ArrayLike | Iterable[ArrayLike], norm: Norm) -> _Moments:
     """Of all gradients of a step."""
     whole: _Moments | None = None
-    for block in _blocks(gradients):
+    for block in gradient_blocks(gradients):
         if len(block):
             part = _Moments.of(block, norm)
             whole = part if whole is None else whole.with_(part)
@@ -201,11 +156,11 @@ def _moments(gradients: ArrayLike | Iterable[ArrayLike], norm: Norm) -> _Moments
     return whole
 
 
-def _leave_out(gradients: ArrayLike | Iterable[ArrayLike], norm: Norm, groups: int) -> tuple[Array, Array]:
+def leave_out(gradients: ArrayLike | Iterable[ArrayLike], norm: Norm, groups: int) -> tuple[Array, Array]:
     """Numerator and denominator from all gradients, and without each of the groups."""
     parts: list[_Moments] = []
     seen = 0
-    for block in _blocks(gradients):
+    for block in gradient_blocks(gradients):
         for place in range(min(groups, len(block))):
             rows = _Moments.of(block[place::groups], norm)
             turn = (seen + place) % groups
