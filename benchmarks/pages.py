@@ -35,12 +35,12 @@ MOVE = """async (figure) => {
   }
   return times;
 }"""
-FOLLOW = """(figure) => new Promise((done) => {
+FOLLOW = """(figure, key) => new Promise((done) => {
   const picture = () => figure.querySelector("img").src;
   const [before, start] = [picture(), performance.now()];
   const look = () => (picture() === before ? requestAnimationFrame(look) : done(performance.now() - start));
   figure.querySelector(".noUi-handle").dispatchEvent(
-    new KeyboardEvent("keydown", { key: "ArrowRight", keyCode: 39, bubbles: true }));
+    new KeyboardEvent("keydown", { key, keyCode: key === "ArrowLeft" ? 37 : 39, bubbles: true }));
   look();
 })"""
 
@@ -82,22 +82,27 @@ def measure_pages(browser: Any) -> None:
             page.context.close()
 
 
-def measure_kernel(browser: Any) -> None:
+def measure_kernel(browser: Any, chapter: Path) -> None:
+    """Of a chapter's beginning, the first figure and the one that a kernel draws."""
     page = browser.new_context(viewport={"width": 1280, "height": 1600}).new_page()
-    page.set_default_timeout(90_000)
-    with tempfile.TemporaryDirectory() as folder, lab.jupyterlab(Path(folder)) as address:
+    page.set_default_timeout(300_000)
+    cells = sum(cell.cell_type == "code" for cell in lab.beginning(chapter).cells)
+    with tempfile.TemporaryDirectory() as folder, lab.jupyterlab(Path(folder), chapter) as address:
         page.goto(address)
         lab.run_all_cells(page)
+        page.locator(".jp-CodeCell .jp-InputPrompt").get_by_text(f"[{cells}]:").wait_for()
         figures = page.locator(lab.FIGURE)
-        for number, name in enumerate(("explore", "interact")):
-            figures.nth(number).locator("img").wait_for()
+        for name, figure in (("without one, too", figures.first), ("in a kernel alone", figures.last)):
+            figure.locator("img").wait_for()
             page.wait_for_timeout(1000)
-            times = [figures.nth(number).evaluate(FOLLOW) for _ in range(4)]
-            print(f"with a kernel, {name:10} {statistics.median(times):5.0f} ms, worst {max(times):.0f} ms")
-        page.context.close()
+            times = [figure.evaluate(FOLLOW, key) for key in 4 * ["ArrowRight", "ArrowLeft"]]
+            print(f"{chapter.stem:20}{name:20}{statistics.median(times):12.0f}{max(times):12.0f}", flush=True)
+    page.context.close()
 
 
 if __name__ == "__main__":
     with chromium() as browser:
         measure_pages(browser)
-        measure_kernel(browser)
+        print(f"{'with a kernel':20}{'figure that moves':20}{'redraw, ms':>12}{'worst, ms':>12}")
+        for chapter in lab.chapters():
+            measure_kernel(browser, chapter)

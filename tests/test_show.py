@@ -10,6 +10,7 @@ import pytest
 
 import lrbs
 from lrbs.show import COLOURS, Axis, Band, Choice, Points, Readout, Rule, Slider, explore, interact, use_style
+from lrbs.show.picture import png
 from lrbs.show.recording import unpacked
 
 PRECISION = 2.0**-16
@@ -139,6 +140,23 @@ def test_interact_shows_a_still_and_moves_in_a_kernel():
     before = image.value
     slider.value = 2
     assert image.value != before
+
+
+def test_a_figure_keeps_its_margins_until_a_text_runs_out_of_the_picture():
+    def draw(figure, label):
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1])
+        axes.set_yticks([0, 1], ["0", label])
+
+    labels = Choice("label", ["one", "1", "the number after the number nought"], start="one")
+    kind = interact(draw, {"label": labels}, caption="Longer.", alt="a line")
+    (first,) = kind.places
+
+    assert png(lambda figure: draw(figure, "1"), keep=False) != kind.picture_at((1,))
+    np.testing.assert_allclose(kind.places[0], first, rtol=1e-9)
+    longest = png(lambda figure: draw(figure, labels.values[2]), keep=False)
+    assert kind.picture_at((2,)) == longest
+    assert kind.places[0].x0 > first.x0 + 0.2
 
 
 def test_interact_shows_an_error_of_the_drawing_in_its_place():

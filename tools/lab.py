@@ -17,14 +17,15 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTER = ROOT / "chapters" / "status-quo.ipynb"
+CALL = "\ninteract("  # makes such a figure
 FIGURE = ".jp-Notebook .jp-OutputArea-output .widget-vbox:has(.widget-html img)"
 PATIENCE = 60  # seconds: JupyterLab starts
 
 
-def beginning() -> Any:
-    """The chapter down to its first figure that a kernel has to draw, one that works without before it."""
-    notebook = nbformat.read(CHAPTER, as_version=4)
-    last = next(n for n, cell in enumerate(notebook.cells) if "\ninteract(" in cell.source)
+def beginning(chapter: Path = CHAPTER) -> Any:
+    """A chapter down to its first figure that a kernel has to draw, ones that work without before it."""
+    notebook = nbformat.read(chapter, as_version=4)
+    last = next(n for n, cell in enumerate(notebook.cells) if CALL in cell.source)
     notebook.cells = notebook.cells[: last + 1]
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -32,11 +33,17 @@ def beginning() -> Any:
     return notebook
 
 
+def chapters() -> list[Path]:
+    """Those with a figure that a kernel has to draw."""
+    every = {path: nbformat.read(path, as_version=4) for path in sorted(CHAPTER.parent.glob("*.ipynb"))}
+    return [path for path, notebook in every.items() if any(CALL in cell.source for cell in notebook.cells)]
+
+
 @contextmanager
-def jupyterlab(folder: Path) -> Iterator[str]:
+def jupyterlab(folder: Path, chapter: Path = CHAPTER) -> Iterator[str]:
     """The address of that notebook for as long as the block lasts; `folder` takes it, settings and a log."""
     (folder / "book").mkdir()
-    nbformat.write(beginning(), folder / "book" / CHAPTER.name)
+    nbformat.write(beginning(chapter), folder / "book" / chapter.name)
     settings = folder / "settings" / "labconfig"
     settings.mkdir(parents=True)
     silent = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
@@ -52,7 +59,7 @@ def jupyterlab(folder: Path) -> Iterator[str]:
         server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
         try:
             wait_for(f"http://127.0.0.1:{port}/api", server, folder / "log")
-            yield f"http://127.0.0.1:{port}/lab/tree/{CHAPTER.name}?reset"
+            yield f"http://127.0.0.1:{port}/lab/tree/{chapter.name}?reset"
         finally:
             server.terminate()
             server.wait(timeout=30)

@@ -6,6 +6,7 @@ are made from them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,7 +69,7 @@ class Validity:
     @property
     def measured(self) -> str:
         """`error` with the numbers that the checks find now."""
-        return self.error.format_map(_Errors())
+        return re.sub(r"(?<=\d)%", " %", self.error.format_map(_Errors()))
 
 
 class _Errors(dict[str, float]):

@@ -27,7 +27,8 @@ PAPER = "#FFFFFF"
 def use_style() -> None:
     """Draw all figures from here on in the book's style, whatever matplotlib was told before.
 
-    Figures fit a column of text: 6.4 by 3.8 inches, legible when a phone shows them at half their size.
+    Figures fit a column of text: 6.4 by 4 inches, in letters that can be read when a phone shows them at
+    three quarters of their size.
     """
     import matplotlib
     from cycler import cycler
@@ -51,8 +52,8 @@ def use_style() -> None:
             "figure.constrained_layout.use": True,
             "figure.dpi": 144,
             "figure.facecolor": PAPER,
-            "figure.figsize": (6.4, 3.8),
-            "font.size": 11,
+            "figure.figsize": (6.4, 4),
+            "font.size": 12.5,
             "grid.alpha": 0.25,
             "grid.color": grey,
             "grid.linewidth": 0.6,

@@ -102,6 +102,7 @@ class Interactive:
     alt: str
     size: tuple[float, float] | None
     picture: bytes = field(repr=False)
+    places: list[Any] = field(default_factory=list, repr=False, compare=False)  # of the axes, as drawn last
 
     def picture_at(self, position: tuple[int, ...], keep: bool = False) -> bytes:
         """PNG of the figure at one position of the sliders."""
@@ -110,7 +111,7 @@ class Interactive:
         def paint(figure: Figure) -> None:
             self.draw(figure, **values)
 
-        return png(paint, self.size, keep)
+        return png(paint, self.size, keep, self.places)
 
     def __repr__(self) -> str:
         moves = ", ".join(f"{c.label} {c.names[c.position]}" for c in self.sliders.values())
