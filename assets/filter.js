@@ -9,7 +9,7 @@ document.addEventListener("DOMContentLoaded", () => {
   label.className = "lrbs-filter";
   label.textContent = "Filter ";
   field.type = "search";
-  field.placeholder = "11280, surge, monte carlo …";
+  field.placeholder = "11280, surge, Monte Carlo …";
   label.append(field, count);
   const filter = () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -32,12 +32,12 @@ globalThis.lrbsDrawing = (() => {
     });
   }
 
-  function numberText(value) {
+  function numberText(value, digits = 4) {
     if (Number.isNaN(value)) return "–";
     const size = Math.abs(value);
     const sign = value < 0 ? "−" : "";
-    if (size === 0 || (size >= 1e-3 && size < 1e5)) return sign + Number(size.toPrecision(4));
-    const [mantissa, exponent] = size.toExponential(3).split("e");
+    if (size === 0 || (size >= 1e-3 && size < 1e5)) return sign + Number(size.toPrecision(digits));
+    const [mantissa, exponent] = size.toExponential(digits - 1).split("e");
     const raised = [...String(Number(exponent))].map((c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
     return `${sign}${Number(mantissa)}×10${raised.join("")}`;
   }

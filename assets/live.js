@@ -168,7 +168,7 @@ document.addEventListener("DOMContentLoaded", () => {
     single(kind) {
       return this.series
         .filter((series) => series.kind === kind)
-        .map((series) => [...words(series.name), " ", element("strong", {}, numberText(Object.values(this.at(series))[0][0]))]);
+        .map((series) => [...words(series.name), " ", element("strong", {}, numberText(Object.values(this.at(series))[0][0], 3))]);
     }
 
     // The position in words, and the numbers that are shown as such.

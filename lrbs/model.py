@@ -44,7 +44,9 @@ class LocalModel:
 
     Examples
     --------
-    >>> model = LocalModel(gradient=[1.0, 1.0], covariance=[4.0, 4.0], hessian=[1.0, 3.0])
+    >>> model = LocalModel(
+    ...     gradient=[1.0, 1.0], covariance=[4.0, 4.0], hessian=[1.0, 3.0]
+    ... )
     >>> model.simple_noise_scale, model.noise_scale, model.max_lr
     (4.0, 4.0, 0.5)
     """
@@ -102,8 +104,8 @@ class LocalModel:
     @formula(
         "10542.1",
         title="Mean and covariance of a batch gradient",
-        tex=r"\tilde g_B=\frac1B\sum_{i=1}^B\tilde g^{(i)},\qquad \mathbb E[\tilde g_B]=g,\qquad "
-        r"\operatorname{Cov}[\tilde g_B]=\frac{\Sigma}{B}",
+        tex=r"\begin{gathered}\tilde g_B=\frac1B\sum_{i=1}^B\tilde g^{(i)},\\ "
+        r"\mathbb E[\tilde g_B]=g,\qquad\operatorname{Cov}[\tilde g_B]=\frac{\Sigma}{B}\end{gathered}",
         chapter="status-quo",
         check="batch_gradient_moments",
     )

@@ -91,7 +91,7 @@ def _(rule: SoftSignSGD, gradient: Array, noise: Operator) -> Moments:
     "11285.5",
     title="Mean update of Muon, isotropic noise",
     tex=r"\mathbb E[\tilde\Phi_B]\approx\operatorname{msign}(G)"
-    r"\left(I+\frac{n\sigma^2}{B}(G^\top G)^{-1}\right)^{-1/2}",
+    r"\Bigl(I+\frac{n\sigma^2}{B}(G^\top G)^{-1}\Bigr)^{\!-1/2}",
     chapter="muon",
     check="muon_alignment",
 )
@@ -114,7 +114,7 @@ def _(rule: SoftSignSGD, gradient: Array, noise: Operator) -> Moments:
     "11280.12",
     title="Mean of a preconditioned update, mean field",
     tex=r"\mathbb E[\tilde\varphi_B]=\mathbb E[\tilde H_B^{-1}\tilde g_B]\approx\hat H^{-1}g,"
-    r"\qquad \hat H=\mathbb E[\tilde H_B]",
+    r"\quad\hat H=\mathbb E[\tilde H_B]",
     chapter="mean-field",
     check="mean_field_of_a_fluctuating_preconditioner",
 )
@@ -180,16 +180,18 @@ def _(rule: Muon, gradient: Array, noise: Operator) -> Moments:
 @formula(
     "11285.6",
     title="Mean update of Muon, scalar form",
-    tex=r"\mathbb E[\tilde\Phi_B]\approx\frac{\operatorname{msign}(G)}{\sqrt{1+B_{\text{simple}}/B}},"
-    r"\qquad B_{\text{simple}}=\frac{mn\sigma^2}{\Vert G\Vert_F^2}",
+    tex=r"\begin{gathered}\mathbb E[\tilde\Phi_B]\approx"
+    r"\frac{\operatorname{msign}(G)}{\sqrt{1+B_{\text{simple}}/B}},\\"
+    r"B_{\text{simple}}=\frac{mn\sigma^2}{\Vert G\Vert_F^2}\end{gathered}",
     chapter="muon",
     check="muon_scalar_form",
 )
 @formula(
     "11280.4",
     title="One signal-to-noise ratio for all coordinates",
-    tex=r"\mathbb E[\tilde\varphi_B]_i\approx\frac{\operatorname{sign}(g_i)}{\sqrt{1+(\sigma_i^2/g_i^2)/B}}"
-    r"\approx\frac{\operatorname{sign}(g_i)}{\sqrt{1+B_{\text{simple}}/B}}\triangleq\mu_i",
+    tex=r"\begin{aligned}\mathbb E[\tilde\varphi_B]_i"
+    r"&\approx\frac{\operatorname{sign}(g_i)}{\sqrt{1+(\sigma_i^2/g_i^2)/B}}\\"
+    r"&\approx\frac{\operatorname{sign}(g_i)}{\sqrt{1+B_{\text{simple}}/B}}\triangleq\mu_i\end{aligned}",
     chapter="mean-field",
     check="scalar_step_against_spread",
 )

@@ -73,7 +73,14 @@ class Operator(LinearOperator):
 
 
 class Diagonal(Operator):
-    """diag(values)."""
+    """diag(values).
+
+    Parameters
+    ----------
+    values : array_like, shape (N,)
+    name : str, optional
+        What errors call them.
+    """
 
     def __init__(self, values: ArrayLike, name: str = "values") -> None:
         self.values = vector(values, name)
@@ -102,7 +109,14 @@ class Diagonal(Operator):
 
 
 class Dense(Operator):
-    """A symmetric matrix, held whole."""
+    """A symmetric matrix, held whole.
+
+    Parameters
+    ----------
+    matrix : array_like, shape (N, N)
+    name : str, optional
+        What errors call it.
+    """
 
     def __init__(self, matrix: ArrayLike, name: str = "matrix") -> None:
         self.matrix = symmetric_matrix(matrix, name)
@@ -188,7 +202,7 @@ class MatrixFree(Operator):
     product : callable
         Takes a vector (N,), returns a vector (N,). Must be linear and symmetric; that is not checked.
     size : int
-        N.
+        Number of rows, N.
     diagonal : callable, optional
         Returns the diagonal (N,), where it is known in another way.
     """
@@ -278,7 +292,7 @@ def as_operator(value: Any, name: str, size: int) -> Operator:
     name : str
         Name of the argument, for errors.
     size : int
-        N.
+        Number of entries, N.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The update rules: how gradients become a step. What their averages are stands in moments.py.
+"""The update rules: how gradients become a step. What their averages are stands in :mod:`lrbs.moments`.
 
 Each rule is a frozen dataclass. Calling it on a history of batch gradients gives the update vector phi
 after the last of them, with w <- w - eta * phi.

@@ -71,24 +71,27 @@ def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
 @formula(
     "11285.1",
     title="Loss after one update of a matrix",
-    tex=r"\mathcal L(W-\eta\tilde\Phi_B)\approx\mathcal L(W)-\eta\operatorname{tr}(\tilde\Phi_B^\top G)"
-    r"+\tfrac12\eta^2\operatorname{tr}(\tilde\Phi_B^\top H\tilde\Phi_B)",
+    tex=r"\begin{aligned}\mathcal L(W-\eta\tilde\Phi_B)\approx\mathcal L(W)"
+    r"&-\eta\operatorname{tr}(\tilde\Phi_B^\top G)\\"
+    r"&+\tfrac12\eta^2\operatorname{tr}(\tilde\Phi_B^\top H\tilde\Phi_B)\end{aligned}",
     chapter="muon",
     check="expansion_in_matrices",
 )
 @formula(
     "11260.1",
     title="Loss after one update, to second order",
-    tex=r"\mathcal L(w-\eta\tilde\varphi_B)\approx\mathcal L(w)-\eta\,\tilde\varphi_B^\top g"
-    r"+\tfrac12\eta^2\operatorname{tr}(\tilde\varphi_B\tilde\varphi_B^\top H)",
+    tex=r"\begin{aligned}\mathcal L(w-\eta\tilde\varphi_B)\approx\mathcal L(w)"
+    r"&-\eta\,\tilde\varphi_B^\top g\\ "
+    r"&+\tfrac12\eta^2\operatorname{tr}(\tilde\varphi_B\tilde\varphi_B^\top H)\end{aligned}",
     chapter="status-quo",
     check="second_order_error",
 )
 @formula(
     "10542.7",
     title="Loss after one SGD update, to second order",
-    tex=r"\mathcal L(w-\eta\tilde g_B)\approx\mathcal L(w)-\eta\,\tilde g_B^\top g"
-    r"+\tfrac12\eta^2\,\tilde g_B^\top H\tilde g_B",
+    tex=r"\begin{aligned}\mathcal L(w-\eta\tilde g_B)\approx\mathcal L(w)"
+    r"&-\eta\,\tilde g_B^\top g\\ "
+    r"&+\tfrac12\eta^2\,\tilde g_B^\top H\tilde g_B\end{aligned}",
     chapter="status-quo",
     check="second_order_error",
 )
@@ -140,17 +143,18 @@ class Step:
     @formula(
         "10542.8",
         title="Expected loss after one SGD update",
-        tex=r"\mathbb E[\mathcal L(w-\eta\tilde g_B)]\approx\mathcal L(w)-\eta\,g^\top g"
-        r"+\tfrac12\eta^2\,\mathbb E[\tilde g_B^\top H\tilde g_B]",
+        tex=r"\begin{aligned}\mathbb E[\mathcal L(w-\eta\tilde g_B)]\approx\mathcal L(w)"
+        r"&-\eta\,g^\top g\\ "
+        r"&+\tfrac12\eta^2\,\mathbb E[\tilde g_B^\top H\tilde g_B]\end{aligned}",
         chapter="status-quo",
         check="expected_loss_against_simulation",
     )
     @formula(
         "11285.2",
         title="Expected loss after one update of a matrix",
-        tex=r"\mathbb E[\mathcal L]\approx\mathcal L(W)"
-        r"-\eta\operatorname{tr}(\mathbb E[\tilde\Phi_B]^\top G)"
-        r"+\tfrac12\eta^2\,\mathbb E[\operatorname{tr}(\tilde\Phi_B^\top H\tilde\Phi_B)]",
+        tex=r"\begin{aligned}\mathbb E[\mathcal L]\approx\mathcal L(W)"
+        r"&-\eta\operatorname{tr}(\mathbb E[\tilde\Phi_B]^\top G)\\"
+        r"&+\tfrac12\eta^2\,\mathbb E[\operatorname{tr}(\tilde\Phi_B^\top H\tilde\Phi_B)]\end{aligned}",
         chapter="muon",
         check="expansion_in_matrices",
     )
@@ -158,9 +162,10 @@ class Step:
     @formula(
         "11260.2",
         title="Expected loss after one update",
-        tex=r"\mathbb E[\mathcal L(w-\eta\tilde\varphi_B)]\approx\mathcal L(w)"
-        r"-\eta\,\mathbb E[\tilde\varphi_B]^\top g"
-        r"+\tfrac12\eta^2\operatorname{tr}(\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]H)",
+        tex=r"\begin{aligned}\mathbb E[\mathcal L(w-\eta\tilde\varphi_B)]"
+        r"&\approx\mathcal L(w)-\eta\,\mathbb E[\tilde\varphi_B]^\top g\\ "
+        r"&\quad+\tfrac12\eta^2\operatorname{tr}(\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]H)"
+        r"\end{aligned}",
         chapter="status-quo",
         check="expected_loss_against_simulation",
     )
@@ -225,7 +230,9 @@ def expected_step(
 
     Examples
     --------
-    >>> model = LocalModel(gradient=[1.0, 1.0], covariance=[4.0, 4.0], hessian=[1.0, 3.0])
+    >>> model = LocalModel(
+    ...     gradient=[1.0, 1.0], covariance=[4.0, 4.0], hessian=[1.0, 3.0]
+    ... )
     >>> expected_step(model, SGD(), [4.0, 12.0]).optimal_lr
     array([0.25 , 0.375])
     """

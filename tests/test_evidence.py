@@ -80,7 +80,7 @@ def test_evidence_must_be_able_to_fail():
     with pytest.raises(ValueError, match="comparisons must not be empty"):
         Evidence("limit", ())
     with pytest.raises(ValueError, match="comparisons must hold a standard error"):
-        Evidence("monte carlo", (GOOD,))
+        Evidence("Monte Carlo", (GOOD,))
 
 
 def test_text_table():
@@ -93,13 +93,21 @@ def test_text_table():
         "approximation: largest error 6.4 % (B near 3); FAILED",
     ]
     assert repr(Evidence("limit", (GOOD,))) == str(Evidence("limit", (GOOD,)))
-    assert str(Evidence("identity", (Comparison("x", 1.0, 1.0),))).endswith("largest error rounding; passed")
+    assert str(Evidence("identity", (Comparison("x", 1.0, 1.0),))).endswith(": no error but rounding; passed")
 
 
 def test_monte_carlo_counts_in_standard_errors():
     wide = Comparison("other", 1.0, 1.0, standard_error=0.02)
-    evidence = Evidence("monte carlo", (RANDOM, wide, GOOD))
-    assert evidence.measured == "within 2.0 standard errors of at most 2 %"
+    evidence = Evidence("Monte Carlo", (RANDOM, wide, GOOD))
+    assert evidence.measured == "off by 2.0 standard errors at most, of 2 % or less"
+
+
+def test_an_absolute_error_is_no_percentage():
+    evidence = Evidence("approximation", (GOOD,), error=0.4225, where="B = 1", absolute=True)
+    assert evidence.measured == "largest error 0.42 (absolute; B = 1)"
+    evidence = Evidence("limit", (Comparison("slope", 2.0, 4.0), GOOD), absolute=True)
+    assert evidence.error == 2.0  # the largest difference; relative it were a half
+    assert evidence.measured == "largest error 2 (absolute)"
 
 
 class Cells(html.parser.HTMLParser):

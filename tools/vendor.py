@@ -15,7 +15,18 @@ VENDOR = ROOT / "vendor"
 
 # Place in vendor/: the package's folder, and the files and folders of it that pages ask for.
 COPIES = {
-    "mathjax": ("mathjax/es5", ["tex-mml-chtml.js", "a11y", "input/tex", "output/chtml", "sre"]),
+    "mathjax": (
+        "mathjax/es5",
+        [
+            "startup.js",
+            "core.js",
+            "input/tex.js",
+            "input/tex/extensions",
+            "output/chtml.js",
+            "output/chtml/fonts",
+            "a11y/assistive-mml.js",
+        ],
+    ),
 }
 
 

@@ -8,6 +8,7 @@ One module for each chapter; a check is a function without arguments that return
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pkgutil import iter_modules
@@ -54,9 +55,11 @@ def find(name: str) -> Callable[[], Evidence]:
 
 def errata() -> list[Erratum]:
     """Every error found in the sources by running them, by article and number."""
-    return sorted(
-        (each for module in _modules() for each in getattr(module, "ERRATA", ())), key=lambda each: each.where
-    )
+
+    def place(erratum: Erratum) -> list[str | int]:  # 10542.d6 before 10542.d22
+        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", erratum.where)]
+
+    return sorted((each for module in _modules() for each in getattr(module, "ERRATA", ())), key=place)
 
 
 def validity() -> list[Validity]:

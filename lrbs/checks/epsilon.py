@@ -75,13 +75,11 @@ def soft_sign() -> Evidence:
         "identity",
         (
             *(
-                Comparison(
-                    f"x = {value:g}, epsilon = 0.7", float(soft), float(np.sin(np.arctan2(value, 0.7)))
-                )
+                Comparison(f"x = {value:g}, ϵ = 0.7", float(soft), float(np.sin(np.arctan2(value, 0.7))))
                 for value, soft in zip(x[x != 0], softsign(x[x != 0], 0.7), strict=True)
             ),
-            Comparison("epsilon = 0: signs that differ", float((softsign(x, 0.0) != np.sign(x)).sum()), 0.0),
-            Comparison("x = 1e-3, epsilon = 1e-5", 0.99995, float(softsign(1e-3, 1e-5)), tolerance=1e-8),
+            Comparison("ϵ = 0: signs that differ", float((softsign(x, 0.0) != np.sign(x)).sum()), 0.0),
+            Comparison("x = 1e-3, ϵ = 1e-5", 0.99995, float(softsign(1e-3, 1e-5)), tolerance=1e-8),
         ),
     )
 
@@ -92,9 +90,9 @@ def epsilon_is_a_gradient() -> Evidence:
     return Evidence(
         "published number",
         (
-            stated("epsilon = 10 g^2: missing from 1", 5e-5, float(1 - softsign(gradient, 1e-5)), 1e-3),
-            stated("epsilon = |g|", 2**-0.5, float(softsign(gradient, 1e-3)), 1e-9),
-            stated("epsilon = 10 |g|", 0.0995, float(softsign(gradient, 1e-2)), 1e-3),
+            stated("ϵ = 10 g²: missing from 1", 5e-5, float(1 - softsign(gradient, 1e-5)), 1e-3),
+            stated("ϵ = |g|", 2**-0.5, float(softsign(gradient, 1e-3)), 1e-9),
+            stated("ϵ = 10 |g|", 0.0995, float(softsign(gradient, 1e-2)), 1e-3),
         ),
     )
 
@@ -108,8 +106,8 @@ def soft_sign_loss() -> Evidence:
     for eta in (0.05, 0.2):
         losses = quadratic_loss(model, -eta * updates)
         error = float(losses.std() / np.sqrt(losses.size))
-        rows.append(Comparison(f"eta = {eta:g}", float(step.loss_change(eta)), float(losses.mean()), error))
-    return Evidence("monte carlo", tuple(rows))
+        rows.append(Comparison(f"η = {eta:g}", float(step.loss_change(eta)), float(losses.mean()), error))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def soft_sign_exactly() -> Evidence:
@@ -132,7 +130,7 @@ def soft_sign_exactly() -> Evidence:
                 quad(integrand, low, high, args=(power,), epsabs=1e-12, limit=300)[0]
                 for low, high in ((-12, kink), (kink, 12))
             )
-            at = f"{name}, {mean:g} ± {deviation:g}, epsilon {epsilon:g}"
+            at = f"{name}, {mean:g} ± {deviation:g}, ϵ {epsilon:g}"
             rows.append(Comparison(at, float(formula), float(reference), tolerance=1e-7))
     return Evidence("quadrature", tuple(rows))
 
@@ -141,7 +139,7 @@ def soft_sign_limit() -> Evidence:
     """epsilon * softsign tends to its argument, with the error (x/epsilon)^2 / 2."""
     rows = [
         Comparison(
-            f"missing share, epsilon = {epsilon:g} x",
+            f"missing share, ϵ = {epsilon:g} x",
             1 / (2 * epsilon**2),
             float(1 - rescaled_softsign(2.0, 2.0 * epsilon) / 2.0),
             tolerance=epsilon**-2.0,
@@ -152,40 +150,49 @@ def soft_sign_limit() -> Evidence:
     return Evidence(
         "limit",
         (
-            Comparison("epsilon = 5: both forms", float(rescaled_softsign(2.0, 5.0)), product),
+            Comparison("ϵ = 5: both forms", float(rescaled_softsign(2.0, 5.0)), product),
             *rows,
-            Comparison("epsilon infinite", float(rescaled_softsign(2.0, np.inf)), 2.0),
+            Comparison("ϵ infinite", float(rescaled_softsign(2.0, np.inf)), 2.0),
         ),
         error=1 / (2 * 300.0**2),
-        where="epsilon = 300 x",
+        where="ϵ = 300 x",
     )
 
 
-def stand_ins_for_sigmoids() -> Evidence:
-    """The largest errors of both stand-ins for three sigmoids."""
+def smooth_stand_in_for_sigmoids() -> Evidence:
+    """The largest errors of the smooth stand-in for three sigmoids; for the soft sign there is none."""
+    where = "erf; 0.074 for tanh, none for the soft sign"
+    return _errors_of_stand_in(smooth_sigmoid, (0.1078, 0.0737, 0.0), where)
+
+
+def clipped_stand_in_for_sigmoids() -> Evidence:
+    """The largest errors of the clipped line for three sigmoids."""
+    where = "soft sign, at its corner; 0.21 for erf, 0.24 for tanh"
+    return _errors_of_stand_in(hard_sigmoid, (0.2101, 0.2384, 0.2929), where)
+
+
+def _errors_of_stand_in(
+    stand_in: Callable[[Array, float], Array], figures: tuple[float, float, float], where: str
+) -> Evidence:
+    """Largest errors for erf, tanh and the soft sign, against the figures that the book states."""
     x = np.linspace(0, 12, 240_001)
     sigmoids = {
-        "erf": (erf(x), 2 / np.sqrt(np.pi), 0.1078, 0.2101),
-        "tanh": (np.tanh(x), 1.0, 0.0737, 0.2384),
-        "softsign": (softsign(x, 1.0), 1.0, 0.0, 0.2929),
+        "erf": (erf(x), 2 / np.sqrt(np.pi)),
+        "tanh": (np.tanh(x), 1.0),
+        "soft sign": (softsign(x, 1.0), 1.0),
     }
-    rows, worst = [], 0.0
-    for name, (values, slope, smooth, hard) in sigmoids.items():
-        clipped = float(np.abs(hard_sigmoid(x, slope) - values).max())
-        rows += [
-            Comparison(
-                f"{name}, smooth",
-                smooth,
-                float(np.abs(smooth_sigmoid(x, slope) - values).max()),
-                tolerance=1e-4,
-                absolute=True,
-            ),
-            Comparison(f"{name}, clip", hard, clipped, tolerance=1e-4, absolute=True),
-        ]
-        worst = max(worst, clipped)
-    return Evidence(
-        "approximation", tuple(rows), error=worst, where="the clip for the soft sign, at x = epsilon"
-    )
+    rows = [
+        Comparison(
+            f"{name}: largest error",
+            figure,
+            float(np.abs(stand_in(x, slope) - values).max()),
+            tolerance=1e-4,
+            absolute=True,
+        )
+        for figure, (name, (values, slope)) in zip(figures, sigmoids.items(), strict=True)
+    ]
+    worst = max(row.reference for row in rows)
+    return Evidence("approximation", tuple(rows), error=worst, where=where, absolute=True)
 
 
 def clip_moments() -> Evidence:
@@ -228,8 +235,8 @@ def soft_sign_mean_field() -> Evidence:
     return Evidence(
         "approximation",
         (
-            Comparison("mean: largest error", 0.078, mean, tolerance=5e-4, absolute=True),
-            Comparison("square: largest error", 0.239, square, tolerance=5e-4, absolute=True),
+            Comparison("mean: largest error", 0.078, mean, tolerance=6e-3),
+            Comparison("square: largest error", 0.239, square, tolerance=2e-3),
             Comparison("one ratio: scalar mean", float(nu[1] * beta), float(scalar.mean[1])),
             Comparison("... by coordinate", float(scalar.mean[1]), float(by_coordinate.mean[1])),
             Comparison("second moments, all", _weighed(written), _weighed(second)),
@@ -240,7 +247,9 @@ def soft_sign_mean_field() -> Evidence:
             ),
         ),
         error=mean,
-        where=f"the mean at a = {a:.2f}, b = {b:.2f}; the square at a = {c:.2f}, b = {d:.2f}",
+        where=f"of the mean, at a = {a:.2f}, b = {b:.2f}; of the square {square:.2g}, "
+        f"at a = {c:.2f}, b = {d:.2f}",
+        absolute=True,
     )
 
 
@@ -261,14 +270,15 @@ def older_soft_mean() -> Evidence:
         "approximation",
         (
             Comparison("a = 0.5, b = 1.2", float(0.5 / np.sqrt(0.25 + 1.44 + np.pi / 2)), at),
-            Comparison("final form, soft sign", 0.108, final, tolerance=5e-4, absolute=True),
-            Comparison("first form, soft sign", 0.108, first, tolerance=5e-4, absolute=True),
-            Comparison("first form, clip, a, b <= 10", 0.255, half, tolerance=1e-3, absolute=True),
-            Comparison("... a = b -> infinity", 1 - 2**-0.5, far, tolerance=1e-3),
-            Comparison("the clip itself, soft sign", 0.2575, clip, tolerance=1e-3, absolute=True),
+            Comparison("final form, soft sign", 0.108, final, tolerance=4e-3),
+            Comparison("first form, soft sign", 0.108, first, tolerance=4e-3),
+            Comparison("first form, clip, a, b ≤ 10", 0.255, half, tolerance=4e-3),
+            Comparison("... a = b → ∞", 1 - 2**-0.5, far, tolerance=1e-3),
+            Comparison("the clip itself, soft sign", 0.2575, clip, tolerance=4e-3),
         ),
         error=final,
         where=f"against the soft sign, at a = {a:.2f}, b = {b:.2g}",
+        absolute=True,
     )
 
 
@@ -284,12 +294,13 @@ def older_soft_square() -> Evidence:
         "approximation",
         (
             Comparison("a = 0.5, b = 1.2", float(written), at),
-            Comparison("largest error, soft sign", 0.307, soft, tolerance=1e-3, absolute=True),
-            Comparison("largest error, clip, a, b <= 10", 0.431, clip, tolerance=1e-3, absolute=True),
-            Comparison("... a = b -> infinity", 0.5, far, tolerance=1e-3),
+            Comparison("largest error, soft sign", 0.307, soft, tolerance=3e-3),
+            Comparison("largest error, clip, a, b ≤ 10", 0.431, clip, tolerance=3e-3),
+            Comparison("... a = b → ∞", 0.5, far, tolerance=1e-3),
         ),
         error=soft,
         where=f"against the soft sign, at a = {a:.2g}, b = {b:.2f}",
+        absolute=True,
     )
 
 
@@ -310,8 +321,8 @@ def older_route_is_more_noise() -> Evidence:
             Comparison("mean, first coordinate", float(u[0] * beta), float(moments.mean[0])),
             Comparison("square, first coordinate", float(written[0, 0]), float(second[0, 0])),
             Comparison("second moments, all", _weighed(written), _weighed(second)),
-            Comparison("kappa^2", float(kappa2), soft_noise_scale(model, epsilon)),
-            Comparison("pi/2 in the law", float(np.pi / 2 * kappa2), law.noise_scale),
+            Comparison("κ²", float(kappa2), soft_noise_scale(model, epsilon)),
+            Comparison("π/2 in the law", float(np.pi / 2 * kappa2), law.noise_scale),
         ),
     )
 
@@ -338,14 +349,14 @@ def soft_sign_learning_rate() -> Evidence:
             Comparison("10563.14, sums spelled out", float(older), float(law.optimal_lr(batch_size))),
             Comparison("from the moments", float(law.optimal_lr(batch_size)), float(scalar.optimal_lr)),
             Comparison(
-                "epsilon = 0: SignSGD's law",
+                "ϵ = 0: SignSGD's law",
                 float(sharp),
                 float(expected_step(model, SignSGD(), batch_size, scalar_mean_field).optimal_lr),
             ),
-            Comparison("largest error, B = 0.1 .. 1000", 0.173, error, tolerance=1e-3, absolute=True),
+            Comparison("largest error, B = 0.1 .. 1000", 0.173, error, tolerance=5e-3),
         ),
         error=error,
-        where="six unequal coordinates, epsilon = 0.8, against exact moments",
+        where="six unequal coordinates, ϵ = 0.8, against exact moments",
     )
 
 
@@ -362,13 +373,13 @@ def soft_sign_loss_decrease() -> Evidence:
         rule = SoftSignSGD(epsilon)
         scalar = expected_step(model, rule, 2.0, scalar_mean_field).loss_decrease
         rows += [
-            Comparison(f"epsilon = {epsilon:g}: hyperbola", float(limit / (1 + half / 2)), float(scalar)),
-            Comparison(f"epsilon = {epsilon:g}: B_loss", float(half), law.loss_scale),
+            Comparison(f"ϵ = {epsilon:g}: hyperbola", float(limit / (1 + half / 2)), float(scalar)),
+            Comparison(f"ϵ = {epsilon:g}: B_loss", float(half), law.loss_scale),
         ]
         truth = expected_step(model, rule, batch_size, exact).loss_decrease
         worst = max(worst, float(np.abs(law.loss_decrease(batch_size) / truth - 1).max()))
-    rows.append(Comparison("largest error", 0.273, worst, tolerance=1e-3, absolute=True))
-    return Evidence("approximation", tuple(rows), error=worst, where="epsilon = 0, 0.3, 3; B = 0.1 .. 1000")
+    rows.append(Comparison("largest error", 0.273, worst, tolerance=3e-3))
+    return Evidence("approximation", tuple(rows), error=worst, where="ϵ = 0, 0.3, 3; B = 0.1 .. 1000")
 
 
 def surge_fades_with_epsilon() -> Evidence:
@@ -379,7 +390,7 @@ def surge_fades_with_epsilon() -> Evidence:
     for epsilon in (0.0, 0.5, 0.9):
         law = soft_law(model, epsilon)
         found = float(fine[law.optimal_lr(fine).argmax()])
-        rows.append(Comparison(f"peak, epsilon = {epsilon:g}", law.peak_batch_size, found, tolerance=1e-3))
+        rows.append(Comparison(f"peak, ϵ = {epsilon:g}", law.peak_batch_size, found, tolerance=1e-3))
     # With |g| equal, nu^T H nu = 26/(1 + epsilon^2): twice the trace of 6 at epsilon = sqrt(7/6).
     edge = float(np.sqrt(26 / 12 - 1))
     beyond = soft_law(model, 1.3)
@@ -388,8 +399,8 @@ def surge_fades_with_epsilon() -> Evidence:
         "identity",
         (
             *rows,
-            Comparison("ratio 2 at epsilon = 1.0801", 2.0, surge_ratio(model, edge)),
-            Comparison("epsilon = 1.3: 10563.15 holds", 1.0, float(surge_ratio(model, 1.3) > 1)),
+            Comparison("ratio 2 at ϵ = 1.0801", 2.0, surge_ratio(model, edge)),
+            Comparison("ϵ = 1.3: 10563.15 holds", 1.0, float(surge_ratio(model, 1.3) > 1)),
             Comparison("... but the curve only rises", 1.0, float((np.diff(curve) > 0).all())),
         ),
     )
@@ -404,14 +415,12 @@ def learning_rate_per_epsilon() -> Evidence:
         law = soft_law(model, epsilon, noise_constant=ERF_SLOPE)
         divided = float(law.optimal_lr(batch_size) / epsilon)
         rows.append(
-            Comparison(f"epsilon = {epsilon:g}", divided, float(lr_per_epsilon(model, epsilon, batch_size)))
+            Comparison(f"ϵ = {epsilon:g}", divided, float(lr_per_epsilon(model, epsilon, batch_size)))
         )
     scaled = 1.0 * softsign(g, 1.0)
     beta2 = 1 / (1 + np.pi / 2 * soft_noise_scale(model, 1.0) / 5.0)
     written = np.sqrt(beta2) * (scaled @ g) / (beta2 * scaled @ H @ scaled + (1 - beta2) * np.trace(H))
-    rows.append(
-        Comparison("epsilon = 1, written out", float(written), float(lr_per_epsilon(model, 1.0, 5.0)))
-    )
+    rows.append(Comparison("ϵ = 1, written out", float(written), float(lr_per_epsilon(model, 1.0, 5.0))))
     return Evidence("identity", tuple(rows))
 
 
@@ -424,15 +433,15 @@ def limits_in_epsilon() -> Evidence:
     return Evidence(
         "limit",
         (
-            Comparison("beta", 1.0, float(np.sqrt(beta2)), tolerance=1e-6),
+            Comparison("β", 1.0, float(np.sqrt(beta2)), tolerance=1e-6),
             Comparison(
-                "epsilon u_1 / g_1",
+                "ϵ u₁ / g₁",
                 1.0,
                 float(epsilon * softsign(model.gradient, epsilon)[0] / model.gradient[0]),
                 tolerance=1e-6,
             ),
             Comparison(
-                "epsilon^2 (1 - beta^2)",
+                "ϵ² (1 - β²)",
                 float(np.pi * spread / (2 * batch_size)),
                 float(rescaled_noise(model, epsilon, batch_size)),
                 tolerance=1e-6,
@@ -443,7 +452,7 @@ def limits_in_epsilon() -> Evidence:
                 float(rescaled_noise(model, np.inf, batch_size)),
             ),
             Comparison(
-                "... from beta",
+                "... from β",
                 float(epsilon**2 * (1 - beta2)),
                 float(rescaled_noise(model, epsilon, batch_size)),
                 tolerance=1e-6,
@@ -467,19 +476,17 @@ def adam_turns_into_sgd() -> Evidence:
         "limit",
         (
             Comparison("exact soft sign: SGD", float(true_end), float(reached), tolerance=1e-5),
-            Comparison("older route: 10563.18", float(written), float(older), tolerance=1e-5),
-            Comparison("... the limit itself", float(written), float(sgd_limit_lr(model, batch_size))),
+            Comparison("older route: limit 10563.18", float(written), float(older), tolerance=1e-5),
+            Comparison("the limit itself", float(written), float(sgd_limit_lr(model, batch_size))),
+            Comparison("for infinite ϵ", float(written), float(lr_per_epsilon(model, np.inf, batch_size))),
             Comparison(
-                "... infinite epsilon", float(written), float(lr_per_epsilon(model, np.inf, batch_size))
-            ),
-            Comparison(
-                "mean field: without pi/2",
+                "mean field: without π/2",
                 float(sgd_limit_lr(model, batch_size, noise_constant=1.0)),
                 float(field),
                 tolerance=1e-5,
             ),
             Comparison(
-                "b^2 E[u^2], b = 100, a = 0.5",
+                "b² E[u²], b = 100, a = 0.5",
                 1.2495,
                 float(b**2 * softsign_square(np.array([0.5]), np.array([1.0]), b)[0]),
                 tolerance=1e-4,
@@ -522,7 +529,7 @@ def adam_turns_into_momentum() -> Evidence:
         ),
         Comparison("B = 0.5: mean field", float(limit[0]), float(field[0]), tolerance=1e-3),
     ]
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def soft_law_breaks() -> Evidence:
@@ -534,30 +541,28 @@ def soft_law_breaks() -> Evidence:
         scalar = float(soft_law(model, epsilon).loss_decrease(1.0))
         shares.append(abs(scalar / truth - 1))
         rows += [
-            Comparison(f"exact, epsilon = {epsilon:g}", exactly, truth, tolerance=1e-3, absolute=True),
-            Comparison(f"scalar, epsilon = {epsilon:g}", by_law, scalar, tolerance=1e-3, absolute=True),
+            Comparison(f"exact, ϵ = {epsilon:g}", exactly, truth, tolerance=3e-3),
+            Comparison(f"scalar, ϵ = {epsilon:g}", by_law, scalar, tolerance=4e-3),
         ]
-    return Evidence(
-        "approximation", tuple(rows), error=max(shares), where="loss decrease at B = 1, epsilon = 0"
-    )
+    return Evidence("approximation", tuple(rows), error=max(shares), where="loss decrease at B = 1, ϵ = 0")
 
 
 ERRATA = [
     Erratum(
         where="10563.18",
         kind="wrong claim",
-        says="As epsilon grows, SoftSignSGD tends to SGD whose noise has pi/2 times its variance.",
-        finds="It tends to SGD itself: b^2 E[u^2] tends to a^2 + 1, not to a^2 + pi/2 (1.2495 against "
+        says="As ϵ grows, SoftSignSGD tends to SGD whose noise has π/2 times its variance.",
+        finds="It tends to SGD itself: b² E[u²] tends to a² + 1, not to a² + π/2 (1.2495 against "
         "1.8205 at a = 0.5, b = 100). The constant is left over from matching the slope of erf, which "
-        "plays no part at large epsilon; the mean field has no such remnant.",
+        "plays no part at large ϵ; the mean field has no such remnant.",
         check="adam_turns_into_sgd",
     ),
     Erratum(
         where="10563, introduction",
         kind="wrong claim",
-        says="Whether epsilon matters is decided by comparing it with g^2.",
-        finds="It stands beside sqrt(v), so it must be compared with |g|: softsign(1e-3, 1e-5) = 0.99995 "
-        "although epsilon is ten times g^2.",
+        says="Whether ϵ matters is decided by comparing it with g².",
+        finds="It stands beside √v, so it must be compared with |g|: softsign(1e-3, 1e-5) = 0.99995 "
+        "although ϵ is ten times g².",
         check="epsilon_is_a_gradient",
     ),
 ]
@@ -566,41 +571,41 @@ VALIDITY = [
     Validity(
         law="Mean field of a soft sign, by coordinate",
         ids=("11280.21", "11280.22"),
-        assumptions="normal noise for the figure; the law itself uses mean and variance alone",
-        status="mean field",
-        error="mean off by at most {soft_sign_mean_field:.3f}, square by at most 0.239",
+        assumptions="Normal noise for the figure; the law itself uses mean and variance alone",
+        status="Mean field",
+        error="Mean off by at most {soft_sign_mean_field:.3f}, square by at most 0.239",
         breaks="soft_law_breaks",
     ),
     Validity(
         law="Mean of a soft sign by way of the clip",
         ids=("10563.9", "10563.10"),
-        assumptions="normal noise; slopes matched at zero signal",
-        status="heuristic",
-        error="off by at most {older_soft_mean:.3f}; the clip on the way there by up to 0.293",
+        assumptions="Normal noise; slopes matched at zero signal",
+        status="Heuristic",
+        error="Off by at most {older_soft_mean:.3f}; the clip on the way there by up to 0.293",
         breaks="older_soft_mean",
     ),
     Validity(
         law="Square of a soft sign by way of the clip",
         ids=("10563.11", "10563.12", "10563.13"),
-        assumptions="as for the mean, and one function of a^2 + pi/2 in both",
-        status="heuristic",
-        error="off by at most {older_soft_square:.3f}; relatively by pi/2 at large epsilon and small signal",
+        assumptions="As for the mean, and one function of a² + π/2 in both",
+        status="Heuristic",
+        error="Off by at most {older_soft_square:.3f}; a factor π/2 at large ϵ and small signal",
         breaks="adam_turns_into_sgd",
     ),
     Validity(
         law="Soft sign's learning rate, surge and loss decrease",
         ids=("11280.23", "10563.14", "10563.15", "lrbs.soft-loss", "lrbs.soft-surge"),
-        assumptions="independent coordinates, one ratio of noise to signal",
-        status="mean field, scalar",
-        error="learning rate within {soft_sign_learning_rate:.0%} on six mildly unequal coordinates",
+        assumptions="Independent coordinates, one ratio of noise to signal",
+        status="Mean field, scalar",
+        error="Learning rate within {soft_sign_learning_rate:.0%} on six mildly unequal coordinates",
         breaks="soft_law_breaks",
     ),
     Validity(
-        law="Large epsilon: SGD",
+        law="Large ϵ: SGD",
         ids=("10563.2", "10563.16", "10563.17", "10563.18", "lrbs.adam-epsilon"),
-        assumptions="epsilon far above every |g| and every sigma/sqrt(B)",
-        status="exact in the limit for soft sign and Adam; 10563.18 has a stray pi/2",
-        error="the stray constant costs {adam_turns_into_sgd:.0%} of the learning rate at B = 3 here",
+        assumptions="ϵ far above every |g| and every σ/√B",
+        status="Exact in the limit for soft sign and Adam; 10563.18 has a stray π/2",
+        error="The stray constant costs {adam_turns_into_sgd:.0%} of the learning rate at B = 3 here",
         breaks="adam_turns_into_sgd",
     ),
 ]

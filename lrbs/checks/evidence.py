@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-Kind = Literal["identity", "limit", "monte carlo", "quadrature", "published number", "approximation"]
+Kind = Literal["identity", "limit", "Monte Carlo", "quadrature", "published number", "approximation"]
 
 # Two numbers that should be equal and carry no random error may differ by rounding alone.
 ROUNDING = 1e-9
@@ -100,29 +100,33 @@ class Evidence:
     Attributes
     ----------
     kind : str
-        "identity", "limit", "monte carlo", "quadrature", "published number" or "approximation".
+        "identity", "limit", "Monte Carlo", "quadrature", "published number" or "approximation".
     comparisons : sequence of Comparison
     error : float, optional
-        Measured error of the formula; the largest relative difference of the comparisons unless told
-        (for Monte Carlo that is noise, and counts in standard errors instead). For an approximation: its
-        largest error over the range looked at, which a comparison holds to the figure that the book
-        prints.
+        Measured error of the formula, relative or `absolute`; the largest difference of the comparisons
+        unless told (for Monte Carlo that is noise, and counts in standard errors instead). For an
+        approximation: its largest error over the range looked at, which a comparison holds to the figure
+        that the book prints.
     where : str
         Where that error occurs, or the range looked at.
+    absolute : bool
+        The error is a difference, not a share of something: it is printed without "%".
     """
 
     kind: Kind
     comparisons: tuple[Comparison, ...]
     error: float = field(default=float("nan"))
     where: str = ""
+    absolute: bool = False
 
     def __post_init__(self) -> None:
         if not self.comparisons:
             raise ValueError("comparisons must not be empty: a check without one cannot fail")
-        if self.kind == "monte carlo" and not any(c.standard_error for c in self.comparisons):
-            raise ValueError("comparisons must hold a standard error for a check of kind 'monte carlo'")
+        if self.kind == "Monte Carlo" and not any(c.standard_error for c in self.comparisons):
+            raise ValueError("comparisons must hold a standard error for a check of kind 'Monte Carlo'")
         if np.isnan(self.error):
-            object.__setattr__(self, "error", max(c.relative for c in self.comparisons))
+            errors = (abs(c.difference) if self.absolute else c.relative for c in self.comparisons)
+            object.__setattr__(self, "error", max(errors))
 
     @property
     def passed(self) -> bool:
@@ -150,15 +154,18 @@ class Evidence:
 
     @property
     def measured(self) -> str:
-        """The measured error in words: in standard errors and resolution for Monte Carlo, else relative."""
-        if self.kind == "monte carlo":
+        """The measured error in words: standard errors and resolution for Monte Carlo, else its size."""
+        if self.kind == "Monte Carlo":
             random = [c for c in self.comparisons if c.standard_error]
             deviation = max(abs(c.difference) / (c.standard_error or 1) for c in random)
             resolution = max((c.standard_error or 0) / (abs(c.reference) or 1) for c in random)
-            return f"within {deviation:.1f} standard errors of at most {_small(resolution, relative=True)}"
-        return f"largest error {_small(self.error, relative=True)}" + (
-            f" ({self.where})" if self.where else ""
-        )
+            size = _small(resolution, relative=True)
+            return f"off by {deviation:.1f} standard errors at most, of {size} or less"
+        if self.error < ROUNDING:
+            return "no error but rounding"
+        notes = "; ".join(note for note in ("absolute" if self.absolute else "", self.where) if note)
+        size = _small(self.error, relative=not self.absolute)
+        return f"largest error {size} ({notes})" if notes else f"largest error {size}"
 
     def _summary(self) -> str:
         return f"{self.kind}: {self.measured}; {'passed' if self.passed else 'FAILED'}"

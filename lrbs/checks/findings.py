@@ -51,7 +51,7 @@ class Validity:
         Equations that state it.
     assumptions : str
     status : str
-        Such as "exact on a quadratic", "mean field", "heuristic".
+        Such as "Exact on a quadratic", "Mean field", "Heuristic".
     error : str
         Its measured error, in words. A name of a check in braces stands for that check's error, with
         a format if need be: ``"at most {sign_mean_against_erf:.3f}"``.

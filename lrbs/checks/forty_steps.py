@@ -17,9 +17,9 @@ VALIDITY = [
     Validity(
         law="Several steps of SGD at one learning rate",
         ids=("lrbs.several-steps",),
-        assumptions="quadratic loss; Sigma the same at every step; linear rule",
-        status="exact on a quadratic",
-        error="agrees with simulation within {several_steps_simulated:.1%}",
+        assumptions="Quadratic loss; Σ the same at every step; linear rule",
+        status="Exact on a quadratic",
+        error="Agrees with simulation within {several_steps_simulated:.1%}",
         breaks="downward_curvature_has_no_floor",
     ),
 ]
@@ -51,7 +51,7 @@ def several_steps_simulated() -> Evidence:
                 offset = offset - rate * average
         predicted = float(loss_after_steps(model, rule, size, rate, 6, primed=primed))
         rows.append(against_sample(f"6 steps, {name}", predicted, quadratic_loss(model, offset)))
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def downward_curvature_has_no_floor() -> Evidence:

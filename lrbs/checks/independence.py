@@ -74,8 +74,8 @@ def trace_is_not_all() -> Evidence:
     return Evidence(
         "published number",
         (
-            stated("noise along the sharp direction", 1.74, sharp.noise_scale, 3e-3),
-            stated("noise along the flat direction", 0.26, flat.noise_scale, 2e-2),
+            stated("1.9 along the sharp direction", 1.74, sharp.noise_scale, 3e-3),
+            stated("1.9 along the flat direction", 0.26, flat.noise_scale, 2e-2),
             Comparison("the same noise, turned by 45°", 1.0, turned.noise_scale),
             *(
                 Comparison(f"B_simple, {name}", 1.0, model.simple_noise_scale)
@@ -90,26 +90,47 @@ def orthant_probability() -> Evidence:
     """Owen's function against quadrature of the bivariate normal, and against a sample."""
     rows = []
     for h, k, rho in ((0.0, 0.0, 0.5), (0.3, -1.2, 0.6), (1.0, 0.5, -0.7), (0.7, 0.7, 0.99)):
-
-        def both(x: float, h: float = h, k: float = k, rho: float = rho) -> float:
-            return float(norm.pdf(x - h) * ndtr((k + rho * (x - h)) / np.sqrt(1 - rho**2)))
-
-        probability = quad(both, 0, h + 12, epsabs=1e-13, limit=200)[0]
-        reference = 1 - 2 * (ndtr(h) + ndtr(k)) + 4 * probability
-        formula = sign_product_mean(np.array(h), np.array(k), np.array(rho))
-        rows.append(
-            Comparison(f"h = {h:g}, k = {k:g}, ρ = {rho:g}", float(formula), float(reference), tolerance=1e-8)
-        )
+        formula = float(sign_product_mean(np.array(h), np.array(k), np.array(rho)))
+        reference = _product_by_quadrature(h, k, rho)
+        rows.append(Comparison(f"h = {h:g}, k = {k:g}, ρ = {rho:g}", formula, reference, tolerance=1e-8))
     z = np.random.default_rng(61).standard_normal((2, 40_000))
     x, y = 0.4 + z[0], 0.8 + 0.6 * z[0] + 0.8 * z[1]
-    formula = sign_product_mean(np.array(0.4), np.array(0.8), np.array(0.6))
-    rows.append(against_sample("a sample, ρ = 0.6", float(formula), np.sign(x) * np.sign(y)))
+    formula = float(sign_product_mean(np.array(0.4), np.array(0.8), np.array(0.6)))
+    rows.append(against_sample("a sample, ρ = 0.6", formula, np.sign(x) * np.sign(y)))
     error = max(row.relative for row in rows if row.standard_error is None)
     return Evidence("quadrature", tuple(rows), error=error)
 
 
+def _product_by_quadrature(h: float, k: float, rho: float) -> float:
+    """Mean product of two signs of means h and k, from the probability that both are positive."""
+
+    def both(x: float) -> float:
+        return float(norm.pdf(x - h) * ndtr((k + rho * (x - h)) / np.sqrt(1 - rho**2)))
+
+    probability = quad(both, 0, h + 12, epsabs=1e-13, limit=200)[0]
+    return float(1 - 2 * (ndtr(h) + ndtr(k)) + 4 * probability)
+
+
 def arcsine_law() -> Evidence:
-    """The mean field says rho: its largest gap without signal, and with any signal."""
+    """Signs without signal: the arcsine against quadrature of the bivariate normal, and a sample."""
+    zero = np.zeros(1)
+    rows = [
+        Comparison(
+            f"ρ = {rho:g}",
+            sign_product_mean(zero, zero, np.array([rho])).item(),
+            _product_by_quadrature(0.0, 0.0, rho),
+            tolerance=1e-8,
+        )
+        for rho in (-0.95, -0.4, 0.4, 0.95)
+    ]
+    z = np.random.default_rng(62).standard_normal((2, 40_000))
+    signs = np.sign(z[0]) * np.sign(0.8 * z[0] + 0.6 * z[1])
+    sample = against_sample("a sample, ρ = 0.8", float(2 / np.pi * np.arcsin(0.8)), signs)
+    return Evidence("quadrature", (*rows, sample), error=max(row.relative for row in rows))
+
+
+def product_of_two_signs() -> Evidence:
+    """The mean field's product: its largest gap without signal, where it says rho, and with any signal."""
     rho = np.linspace(-1, 1, 2001)
     model = LocalModel([1e-9, 1e-9], [[1.0, 0.4], [0.4, 1.0]], np.ones(2))
     moments = mean_field(SignSGD(), model.gradient, model.covariance)
@@ -122,14 +143,11 @@ def arcsine_law() -> Evidence:
     worst = np.unravel_index(table.argmax(), table.shape)
     checked = mean_field(SignSGD(), np.array([0.5, 1.5]), Dense([[1.0, 0.4], [0.4, 1.0]]))
     product = checked.covariance.dense()[0, 1] + checked.mean[0] * checked.mean[1]
-    z = np.random.default_rng(62).standard_normal((2, 40_000))
-    signs = np.sign(z[0]) * np.sign(0.8 * z[0] + 0.6 * z[1])
     return Evidence(
         "approximation",
         (
             Comparison("mean field, no signal, ρ = 0.4", 0.4, float(second[0, 1]), tolerance=1e-6),
             Comparison("mean field, h = 0.5, k = 1.5", 1.15 / np.sqrt(1.25 * 3.25), float(product)),
-            against_sample("arcsine law, ρ = 0.8", float(2 / np.pi * np.arcsin(0.8)), signs),
             stated("largest gap without signal", 0.2105, gap.max(), 1e-3),
             stated("... at ρ", 0.771, abs(rho[gap.argmax()]), 2e-3),
             stated("largest gap with any signal", 0.4225, table.max(), 1e-3),
@@ -137,6 +155,7 @@ def arcsine_law() -> Evidence:
         ),
         error=float(table.max()),
         where=f"h = {h[worst]:.2f}, k = {k[worst]:.2f}, ρ = {r[worst]:g}; 0.2105 without signal",
+        absolute=True,
     )
 
 
@@ -166,7 +185,7 @@ def correlated_scalar_form() -> Evidence:
     by_scalar = expected_step(unequal, SignSGD(), size, correlated_scalar_mean_field).optimal_lr
     by_field = expected_step(unequal, SignSGD(), size, mean_field).optimal_lr
     error = float(abs(by_scalar / by_field - 1))
-    rows.append(Comparison("unequal ratios: η* off by", 0.177, error, tolerance=2e-3, absolute=True))
+    rows.append(Comparison("unequal ratios: η* off by", 0.177, error, tolerance=1e-2))
     return Evidence(
         "approximation", tuple(rows), error=error, where="noise along the curvature, B = 10 B_simple"
     )
@@ -294,7 +313,7 @@ def independence_fails_by_a_factor() -> Evidence:
     field = expected_step(known, SignSGD(), sizes, mean_field).optimal_lr
     stranger = expected_step(strangers, SignSGD(), sizes, mean_field).optimal_lr
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
             *(
                 Comparison(
@@ -328,13 +347,14 @@ def opposed_noise() -> Evidence:
         "approximation",
         (
             Comparison("product, mean field", 0.0, product, tolerance=1e-12, absolute=True),
-            Comparison("least that is possible", float(np.sqrt(2) - 1), least),
-            Comparison("product, exact", float(2 * erf(1 / np.sqrt(2)) - 1), true),
+            Comparison("least for the mean field's means", float(np.sqrt(2) - 1), least),
+            Comparison("product, exact: least for its means", float(2 * erf(1 / np.sqrt(2)) - 1), true),
             stated("surge that the mean field claims", 1.41, claimed, 1e-2),
             stated("surge that there is", 1.0, truly, 1e-9),
         ),
         error=abs(product - true),
-        where="h = k = 1, ρ = -1",
+        where="of the product, h = k = 1, ρ = -1",
+        absolute=True,
     )
 
 
@@ -390,7 +410,7 @@ def spread_defeats_the_scalar_form() -> Evidence:
         (0.0, 0.080, 0.0995),
         (0.5, 0.115, 0.142),
         (1.0, 0.293, 0.327),
-        (2.0, 0.849, 0.845),
+        (2.0, 0.849, 0.846),
     ):
         ratio = np.exp(-spread * z) * np.sqrt(0.01 * np.exp(2 * spread**2))
         rows += [
@@ -398,21 +418,19 @@ def spread_defeats_the_scalar_form() -> Evidence:
                 f"spread {spread:g}: exact",
                 truth,
                 float(density @ erf(ratio / 2**0.5)),
-                tolerance=6e-4,
-                absolute=True,
+                tolerance=5e-3,
             ),
             Comparison(
                 f"spread {spread:g}: by coordinate",
                 field,
                 float(density @ (ratio / np.hypot(ratio, 1))),
-                tolerance=6e-4,
-                absolute=True,
+                tolerance=5e-3,
             ),
         ]
     scalar = float(scalar_mean_field(SignSGD(), np.ones(1), Diagonal([100.0])).mean[0])
-    rows.append(Comparison("the scalar form, any spread", 0.0995, scalar, tolerance=1e-4, absolute=True))
+    rows.append(Comparison("the scalar form, any spread", 0.0995, scalar, tolerance=1e-3))
     return Evidence(
-        "approximation", tuple(rows), error=1 - scalar / 0.849, where="spread 2, B = 0.01 B_simple"
+        "approximation", tuple(rows), error=1 - scalar / 0.849, where="spread 2, B = B_simple/100"
     )
 
 
@@ -489,7 +507,7 @@ def rare_outliers() -> Evidence:
             tolerance=0.01,
         ),
     ]
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def heavy_tails_defeat_the_variance() -> Evidence:
@@ -515,10 +533,10 @@ ERRATA = [
     Erratum(
         where="11285, first section",
         kind="overstatement",
-        says="Results depend on the noise only through tr Sigma, so that any convenient noise will do.",
-        finds="With H = diag(10, 1), g = (1, 1) and tr Sigma = 2, SGD's B_noise is 1.74 or 0.26, as the "
-        "noise lies along the sharp or the flat direction. What depends on tr Sigma alone is B_simple, "
-        "which has been put in its place by then.",
+        says="Results depend on the noise only through tr Σ, so that any convenient noise will do.",
+        finds="With H = diag(10, 1), g = (1, 1) and tr Σ = 2, SGD's B_noise is 1.74 or 0.26 for "
+        "variances of 1.9 and 0.1, as the larger lies along the sharp or the flat direction. "
+        "What depends on tr Σ alone is B_simple, which has been put in its place by then.",
         check="trace_is_not_all",
     ),
 ]
@@ -527,18 +545,19 @@ VALIDITY = [
     Validity(
         law="Mean field of correlated signs",
         ids=("lrbs.cross-moment", "11280.13"),
-        assumptions="none on the distribution; the figure is for normal noise",
-        status="mean field",
-        error="a product of two signs off by at most 0.2105 without signal, {arcsine_law:.2f} with any",
+        assumptions="None on the distribution; the figure is for normal noise",
+        status="Mean field",
+        error="A product of two signs off by at most 0.2105 without signal, "
+        "{product_of_two_signs:.2f} with any",
         breaks="opposed_noise",
     ),
     Validity(
         law="Correlated signs at small batches",
         ids=("lrbs.arcsine", "lrbs.orthant", "lrbs.arcsine-trace"),
-        assumptions="normal noise",
-        status="exact; the mean field within a factor 1.2533 of it if every product of correlation and "
+        assumptions="Normal noise",
+        status="Exact; the mean field within a factor 1.2533 of it if every product of correlation and "
         "curvature is non-negative",
-        error="mean field off by at most {mean_field_at_small_batches:.0%} at eight points with Sigma = H",
+        error="Mean field off by at most {mean_field_at_small_batches:.0%} at eight points with Σ = H",
         breaks="opposed_noise",
     ),
     Validity(
@@ -549,8 +568,8 @@ VALIDITY = [
             "lrbs.correlated-surge",
             "lrbs.correlated-loss",
         ),
-        assumptions="one ratio of noise to signal",
-        status="mean field, scalar",
+        assumptions="One ratio of noise to signal",
+        status="Mean field, scalar",
         error="{correlated_scalar_form:.0%} from the mean field by coordinate on a hundred unequal "
         "coordinates",
         breaks="correlation_moves_the_surge",
@@ -558,18 +577,19 @@ VALIDITY = [
     Validity(
         law="One noise scale for unequal coordinates",
         ids=("lrbs.mean-ratio", "lrbs.fitted-scale"),
-        assumptions="independent coordinates; alignment alone",
-        status="heuristic",
-        error="fitted: within {best_single_noise_scale:.0%} at a log-normal spread of 1; B_simple: within "
-        "77 %",
+        assumptions="Independent coordinates; alignment alone",
+        status="Heuristic",
+        error="Fitted: within {best_single_noise_scale:.0%} at a log-normal spread of 1; B_simple: within "
+        "77%",
         breaks="spread_defeats_the_scalar_form",
     ),
     Validity(
         law="What signs see of the noise",
         ids=("lrbs.central-density", "lrbs.contaminated"),
-        assumptions="symmetric noise with a density at its centre; small signal",
-        status="exact",
-        error="the mean field's slope is off by at most a factor sqrt(3) upwards for noise with one hump, "
+        assumptions="Small signal in symmetric noise with a density that is continuous at its centre; "
+        "any signal in a mixture of two normal noises",
+        status="Exact",
+        error="The mean field's slope is off by at most a factor √3 upwards for noise with one hump, "
         "and without bound downwards",
         breaks="heavy_tails_defeat_the_variance",
     ),

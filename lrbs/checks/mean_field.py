@@ -65,7 +65,7 @@ def sign_learning_rate_against_minimised_loss() -> Evidence:
     rows.append(stated("height of the exact surge", 1.23, curve.max() / curve[-1], 0.02))
     rows.append(stated("height of the law's surge", 1.23, law.peak_lr / law.limit_lr, 0.02))
     return Evidence(
-        "approximation", tuple(rows), error=float(np.abs(ratio).max()), where="small B; one ratio sigma/|g|"
+        "approximation", tuple(rows), error=float(np.abs(ratio).max()), where="small B; one ratio σ/|g|"
     )
 
 
@@ -100,9 +100,7 @@ def surge_peak() -> Evidence:
     )
     top = float(np.exp(found.x))
     rows = [
-        Comparison(
-            "beta* of the curve", law.peak_beta, float(normalised_batch_size(top, 64.0)), tolerance=1e-5
-        ),
+        Comparison("β* of the curve", law.peak_beta, float(normalised_batch_size(top, 64.0)), tolerance=1e-5),
         Comparison("its batch size", law.peak_batch_size, top, tolerance=1e-5),
         Comparison("its height", law.peak_lr, -float(found.fun)),
     ]
@@ -139,8 +137,8 @@ def surge_needs_three_coordinates() -> Evidence:
     return Evidence(
         "published number",
         (
-            stated("N = 3, H = 11^T + 0.01 I: beta*", 0.711, three.peak_beta, 0.001),
-            Comparison("N = 2: s^T H s / tr H, at most", 2.0, max(largest, 2.0)),
+            stated("N = 3, H = 1 1ᵀ + 0.01 I: β*", 0.711, three.peak_beta, 0.001),
+            Comparison("N = 2: sᵀHs / tr H, at most", 2.0, max(largest, 2.0)),
             stated("N = 2: the largest of 300", 2.0, largest, 0.02),
             stated("Adam (0.9), diagonal H: peak / B_simple", 0.0588, peak, 0.03),
         ),
@@ -176,13 +174,13 @@ def larger_batch_can_lose() -> Evidence:
     rows = []
     decreases = {}
     for method, numbers in figures.items():
-        name = str(getattr(method, "__name__", method))
+        name = str(getattr(method, "__name__", method)).replace("_", " ")
         decreases[name] = expected_step(model, SignSGD(), sizes, method).loss_decrease
-        for size, figure, value in zip(("1", "10", "100", "inf"), numbers, decreases[name], strict=True):
+        for size, figure, value in zip(("1", "10", "100", "∞"), numbers, decreases[name], strict=True):
             rows.append(stated(f"{name}, B = {size}", figure, value, 0.005))
     law = ScalarLaw.of_sign(model)
     rows.append(
-        Comparison("closed law, B = 10", float(law.loss_decrease(10.0)), decreases["scalar_mean_field"][1])
+        Comparison("closed law, B = 10", float(law.loss_decrease(10.0)), decreases["scalar mean field"][1])
     )
     run = simulated_step(model, SignSGD(), 10.0, samples=4000, rng=5)
     rows.append(
@@ -193,7 +191,7 @@ def larger_batch_can_lose() -> Evidence:
     return Evidence(
         "approximation",
         tuple(rows),
-        error=float(np.abs(decreases["scalar_mean_field"] / decreases["exact"] - 1).max()),
+        error=float(np.abs(decreases["scalar mean field"] / decreases["exact"] - 1).max()),
         where="the scalar law at B = 1; the exact curve falls from B = 10 on",
     )
 
@@ -272,13 +270,13 @@ def sign_steps_against_examples() -> Evidence:
             stated("loss scale seen by whole runs", 21.5, seen, 0.05),
             stated("by the mean field (11280.10)", 14.2, law.loss_scale, 0.005),
             stated("by the older route (10542.31)", 22.3, ERF_SLOPE * law.loss_scale, 0.005),
-            stated("beta* from the fit, older route", 0.52, peak_beta_from_loss_scale(seen, older), 0.05),
-            stated("true beta*", 0.535, peak_beta, 0.005),
+            stated("β* from the fit, older route", 0.52, peak_beta_from_loss_scale(seen, older), 0.05),
+            stated("true β*", 0.535, peak_beta, 0.005),
             stated("surge from the fit, older route", 37.5, peak_from_loss_scale(seen, older), 0.1),
-            stated("seen by runs of longer steps (0.2 eta*)", 34.8, large_steps, 0.1),
+            stated("seen by runs of longer steps (0.2 η*)", 34.8, large_steps, 0.1),
         ),
         error=abs(law.loss_scale / seen - 1),
-        where="loss scale of the mean field against whole runs at 0.05 of eta*",
+        where="loss scale of the mean field against whole runs at 0.05 of η*",
     )
 
 
@@ -316,7 +314,7 @@ def one_hyperbola() -> Evidence:
     losing = losing_model()
     limit_lost = expected_step(losing, SignSGD(), 1e12).loss_decrease
     lost = implied_noise_scale(10.0, expected_step(losing, SignSGD(), 10.0).loss_decrease, limit_lost)
-    rows.append(stated("unequal ratios, mean field: scale at B = 10", -4.93, float(lost), 0.01))
+    rows.append(stated("unequal ratios, mean field: B = 10", -4.93, float(lost), 0.01))
     return Evidence("identity", tuple(rows))
 
 
@@ -349,39 +347,39 @@ ERRATA = [
     Erratum(
         where="11280.9",
         kind="misprint",
-        says="the middle expression takes the loss at w - eta* g_B",
-        finds="it must be w - eta* phi_B: the update, which for a sign rule is not the gradient",
+        says="The middle expression takes the loss at w − η* g_B.",
+        finds="It must be w − η* φ_B: the update, which for a sign rule is not the gradient.",
         check="larger_batch_can_lose",
     ),
     Erratum(
         where="11280, after 11280.2",
         kind="overstatement",
-        says="the mean field differs from the older result by an unimportant constant pi/2",
-        finds="at small batches a factor 1.253 in learning rates and 1.571 in loss decreases and scales",
+        says="The mean field differs from the older result by an unimportant constant π/2.",
+        finds="At small batches a factor 1.253 in learning rates and 1.571 in loss decreases and scales.",
         check="constant_pi_over_two",
     ),
     Erratum(
         where="11280, after 11280.10",
         kind="overstatement",
-        says="the loss decrease rises with B whatever the Hessian, for the whole Hessian is kept",
-        finds="true with one ratio for all coordinates; with unequal ratios the exact decrease can fall, "
-        "here from 0.362 at B = 10 to 0.178",
+        says="The loss decrease rises with B whatever the Hessian, for the whole Hessian is kept.",
+        finds="True with one ratio for all coordinates; with unequal ratios the exact decrease can fall, "
+        "here from 0.362 at B = 10 to 0.178.",
         check="larger_batch_can_lose",
     ),
     Erratum(
         where="11280.19",
         kind="overstatement",
-        says="the error term tends to 0 for sigma -> 0 and for sigma -> infinity",
-        finds="for large sigma only absolutely: there it equals the leading term, and the true relative "
-        "error tends to sqrt(pi/2) - 1 = 25.3 %",
+        says="The error term tends to 0 for σ → 0 and for σ → ∞.",
+        finds="For large σ only absolutely: there it equals the leading term, and the true relative "
+        "error tends to √(π/2) − 1 = 25.3 %.",
         check="normal_correction_peak",
     ),
     Erratum(
         where="11280.17",
         kind="overstatement",
-        says="the bounded second term of the series speaks for the approximation",
-        finds="the averaged series diverges, one correction is worse than none at every noise level tried, "
-        "and the term is six times the true error",
+        says="The bounded second term of the series speaks for the approximation.",
+        finds="The averaged series diverges, one correction is worse than none at every noise level tried, "
+        "and the term is six times the true error.",
         check="series_diverges",
     ),
 ]
@@ -390,57 +388,57 @@ VALIDITY = [
     Validity(
         law="Mean of a sign, mean field",
         ids=("11280.2", "11280.3"),
-        assumptions="a mean and a variance; the distribution is left open",
-        status="mean field",
-        error="at most {sign_mean_against_erf:.3f} for normal noise, 25 % relative at small batches",
+        assumptions="A mean and a variance; the distribution is left open",
+        status="Mean field",
+        error="At most {sign_mean_against_erf:.3f} for normal noise; 25% of the mean sign at small batches",
         breaks="sign_bounds_are_reached",
     ),
     Validity(
         law="One ratio for all coordinates",
         ids=("11280.4",),
-        assumptions="sigma_i^2/g_i^2 may be replaced by B_simple",
-        status="heuristic average over coordinates",
-        error="signal {scalar_step_against_spread:.0%} too small at spread 2 and B = B_simple/100",
+        assumptions="σᵢ²/gᵢ² may be replaced by B_simple",
+        status="Heuristic average over coordinates",
+        error="Signal {scalar_step_against_spread:.0%} too small at spread 2 and B = B_simple/100",
         breaks="scalar_step_against_spread",
     ),
     Validity(
         law="Optimal learning rate of SignSGD, with its surge",
         ids=("11280.6", "11280.7", "11280.8"),
-        assumptions="quadratic loss, independent coordinates, one ratio for all of them",
-        status="mean field",
+        assumptions="Quadratic loss, independent coordinates, one ratio for all of them",
+        status="Mean field",
         error="{sign_learning_rate_against_minimised_loss:.0%} at small batches, normal noise",
         breaks="small_batch_law_of_the_surge_paper",
     ),
     Validity(
         law="Loss decrease and hyperbola of SignSGD",
         ids=("11280.9", "11280.10", "11280.11"),
-        assumptions="as before",
-        status="mean field",
-        error="loss scale {sign_steps_against_examples:.0%} below that of whole runs",
+        assumptions="As before",
+        status="Mean field",
+        error="Loss scale {sign_steps_against_examples:.0%} below that of whole runs",
         breaks="larger_batch_can_lose",
     ),
     Validity(
         law="General form of preconditioned rules",
         ids=("11280.12", "11280.13", "11280.14"),
-        assumptions="quadratic loss; the preconditioner fluctuates little, and by itself",
-        status="mean field, exact for a fixed preconditioner",
-        error="second order in the fluctuation: {mean_field_of_a_fluctuating_preconditioner:.1%} at 0.2",
+        assumptions="Quadratic loss; the preconditioner fluctuates little, and by itself",
+        status="Mean field, exact for a fixed preconditioner",
+        error="Second order in the fluctuation: {mean_field_of_a_fluctuating_preconditioner:.1%} at 0.2",
         breaks="mean_field_of_a_fluctuating_preconditioner",
     ),
     Validity(
         law="One hyperbola for every rule",
         ids=("11280.15",),
-        assumptions="all that B does to the preconditioner is a number, f(B)",
-        status="identity under its assumption",
-        error="none with the scalar step; without it no bound: the curve can fall",
+        assumptions="All that B does to the preconditioner is a number, f(B)",
+        status="Identity under its assumption",
+        error="None with the scalar step; without it no bound: the curve can fall",
         breaks="larger_batch_can_lose",
     ),
     Validity(
         law="Series behind the mean field",
         ids=("11280.16", "11280.17", "11280.18", "11280.19"),
-        assumptions="x^2 - mu^2 - sigma^2 is small",
-        status="asymptotic for small sigma/mu at best; diverges for normal noise",
-        error="{series_diverges:.2f} after one correction at sigma^2 = 2 mu^2, 0.06 before it",
+        assumptions="x² − μ² − σ² is small",
+        status="Asymptotic for small σ/μ at best; diverges for normal noise",
+        error="{series_diverges:.2f} after one correction at σ² = 2 μ², 0.06 before it",
         breaks="series_diverges",
     ),
 ]

@@ -55,9 +55,9 @@ def matrix_sign() -> Evidence:
         (
             Comparison("msign - polar factor, largest", 0.0, _gap(msign(G), polar(G)[0]), absolute=True),
             Comparison("rank kept when deficient", 3.0, float(rank)),
-            stated("lowest, from values >= 0.01", 0.682, strong.min(), 1e-3),
-            stated("highest, from values >= 0.01", 1.134, strong.max(), 1e-3),
-            stated("highest, from values >= 0.003", 1.202, band.max(), 1e-3),
+            stated("lowest, from values ≥ 0.01", 0.682, strong.min(), 1e-3),
+            stated("highest, from values ≥ 0.01", 1.134, strong.max(), 1e-3),
+            stated("highest, from values ≥ 0.003", 1.202, band.max(), 1e-3),
             stated("largest gain", 485.0, tiny, 2e-3),
             stated("value 0.0015 ends at", 0.68, weak, 5e-2),
         ),
@@ -78,7 +78,7 @@ def expansion_in_matrices() -> Evidence:
     by_traces = -eta * np.trace(phi[0].T @ G) + eta**2 / 2 * np.trace(phi[0].T @ A @ phi[0] @ C)
     run = simulated_step(model, Muon((rows, columns)), 3.0, samples=20_000, rng=4)
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
             Comparison("one update", float(quadratic_loss_change(model, phi[0].reshape(-1), eta)), by_traces),
             against_sample(
@@ -102,7 +102,7 @@ def muon_as_newton() -> Evidence:
             Comparison(
                 "norm of Newton's step", 0.3 * float(np.linalg.norm(msign(G))), float(np.linalg.norm(newton))
             ),
-            Comparison("largest gap to eta_max msign(G)", 0.0, _gap(newton, 0.3 * msign(G)), absolute=True),
+            Comparison("largest gap to η_max msign(G)", 0.0, _gap(newton, 0.3 * msign(G)), absolute=True),
             Comparison("H X, an entry", float(applied[2, 1]), float(direct[2, 1])),
         ),
     )
@@ -125,8 +125,8 @@ def gram_of_noisy_gradients() -> Evidence:
         ]
     n, variance = 6, 0.5
     isotropic = gram_covariance(Diagonal(np.full(24, variance / 2.0)), (6, 4), axis=0)
-    rows.append(Comparison("n sigma^2 / B", n * variance / 2.0, float(isotropic[1, 1])))
-    return Evidence("monte carlo", tuple(rows))
+    rows.append(Comparison("n σ²/B", n * variance / 2.0, float(isotropic[1, 1])))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def muon_alignment() -> Evidence:
@@ -174,7 +174,7 @@ def muon_scalar_form() -> Evidence:
     ]
     limit = np.linalg.svd(G, compute_uv=False).sum()
     rows += [
-        Comparison(f"beta at {b:g} B_simple", f, v / limit, tolerance=2e-3)
+        Comparison(f"β at {b:g} B_simple", f, v / limit, tolerance=2e-3)
         for b, f, v in zip((0.1, 1.0, 10.0), (0.302, 0.707, 0.953), beta, strict=True)
     ]
     return Evidence("approximation", tuple(rows), error=float(worst), where=where)
@@ -253,12 +253,12 @@ def muon_surge() -> Evidence:
         "approximation",
         (
             Comparison("scalar form: peak in B", law.peak_batch_size, float(peak), tolerance=0.02),
-            stated("simulated eta*(0.3) / eta*(30)", 2.29, fall, 0.05),
+            stated("simulated η*(0.3) / η*(30)", 2.29, fall, 0.05),
             stated("mean field, the same", 2.19, field.optimal_lr[1] / field.optimal_lr[2], 0.05),
             stated("progress at 0.3 / progress at 30", 1.10, progress[1], 0.05),
         ),
         error=float(np.abs(field.optimal_lr / run.optimal_lr - 1).max()),
-        where="mean field eta* over B/B_simple = 0.03, 0.3, 30",
+        where="mean field η* over B/B_simple = 0.03, 0.3, 30",
     )
 
 
@@ -285,12 +285,12 @@ def noise_in_few_rows() -> Evidence:
     return Evidence(
         "approximation",
         (
-            stated("one-sided / simulated eta*", 0.725, ratios["one-sided"], 0.05),
-            stated("two-sided / simulated eta*", 0.935, ratios["two-sided"], 0.05),
-            stated("scalar / simulated eta*", 0.710, ratios["scalar"], 0.05),
+            stated("one-sided / simulated η*", 0.725, ratios["one-sided"], 0.05),
+            stated("two-sided / simulated η*", 0.935, ratios["two-sided"], 0.05),
+            stated("scalar / simulated η*", 0.710, ratios["scalar"], 0.05),
         ),
         error=abs(ratios["two-sided"] - 1),
-        where="two-sided eta*, noise in 4 of 24 rows",
+        where="two-sided η*, noise in 4 of 24 rows",
     )
 
 
@@ -311,14 +311,14 @@ ERRATA = [
         where="11285.6",
         kind="misprint",
         says="The denominator of B_simple is printed as the Frobenius norm of G.",
-        finds="It must be its square, tr(G^T G): only so is B_simple a number of samples and the scalar form "
+        finds="It must be its square, tr(GᵀG): only so is B_simple a number of samples and the scalar form "
         "the average of the one before it.",
         check="muon_scalar_form",
     ),
     Erratum(
         where="11285.7, the text after it",
         kind="misprint",
-        says="The alignment is written msign(G)^T G, a matrix.",
+        says="The alignment is written msign(G)ᵀG, a matrix.",
         finds="Its trace is meant: the sum of the singular values.",
         check="muon_alignment",
     ),
@@ -328,25 +328,25 @@ VALIDITY = [
     Validity(
         law="Mean update of Muon",
         ids=("11285.3", "11285.5"),
-        assumptions="isotropic noise; the average taken inside the inverse root",
-        status="mean field",
-        error="alignment within {muon_alignment:.1%} over B = 0.1 to 10 B_simple",
+        assumptions="Isotropic noise; the average taken inside the inverse root",
+        status="Mean field",
+        error="Alignment within {muon_alignment:.1%} over B = 0.1 to 10 B_simple",
         breaks="noise_in_few_rows",
     ),
     Validity(
         law="Scalar form for Muon",
         ids=("11285.6", "11285.8"),
-        assumptions="singular values of one size",
-        status="heuristic",
-        error="alignment off by up to {muon_scalar_form:.0%} for singular values of spread 2",
+        assumptions="Singular values of one size",
+        status="Heuristic",
+        error="Alignment off by up to {muon_scalar_form:.0%} for singular values of spread 2",
         breaks="muon_scalar_form",
     ),
     Validity(
         law="No surge for Muon",
         ids=("11285.8",),
-        assumptions="the Hessian X -> X (G^T G)^(1/2)",
-        status="exact for full rank, on that Hessian",
-        error="eta* off by up to {muon_learning_rate:.0%}",
+        assumptions="The Hessian X → X (GᵀG)^½",
+        status="Exact for full rank, on that Hessian",
+        error="η* off by up to {muon_learning_rate:.0%}",
         breaks="muon_surge",
     ),
 ]

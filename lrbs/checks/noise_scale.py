@@ -38,14 +38,14 @@ def moments_are_unbiased() -> Evidence:
     in_sums = two_batch_moments(16 * small, 144 * big, 4, 12, reduction="sum")
     taken_for_means = two_batch_moments(16 * small, 144 * big, 4, 12)
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
-            against_sample("5 samples: tr(Sigma)", trace, singles),
-            against_sample("5 samples: |g|^2", square, squares),
-            against_sample("B = 4, 12: tr(Sigma)", trace, from_two[0]),
-            against_sample("B = 4, 12: |g|^2", square, from_two[1]),
-            Comparison("sums, said to be: |g|^2", float(in_sums[1].mean()), float(from_two[1].mean())),
-            Comparison("sums taken for means: tr < 0", 1.0, float(taken_for_means[0].mean() < 0)),
+            against_sample("5 samples: tr Σ", trace, singles),
+            against_sample("5 samples: ‖g‖²", square, squares),
+            against_sample("B = 4, 12: tr Σ", trace, from_two[0]),
+            against_sample("B = 4, 12: ‖g‖²", square, from_two[1]),
+            Comparison("sums, said to be: ‖g‖²", float(in_sums[1].mean()), float(from_two[1].mean())),
+            Comparison("sums taken for means: tr Σ < 0", 1.0, float(taken_for_means[0].mean() < 0)),
         ),
     )
 
@@ -63,7 +63,7 @@ def estimates(true: float, signal: float, parts: int, trials: int, seed: int) ->
 
 
 def coverage(sample: list[NoiseScaleEstimate], true: float) -> tuple[float, float]:
-    """Share of the 95 % intervals that hold the truth: Fieller's, and estimate +- 1.96 standard errors."""
+    """Share of the 95 % intervals that hold the truth: Fieller's, and estimate ± 1.96 standard errors."""
     inside = [low <= true <= high for low, high in (one.interval() for one in sample)]
     symmetric = [
         one.squared_gradient > 0 and abs(one.noise_scale - true) <= 1.96 * one.noise_scale_se
@@ -73,14 +73,14 @@ def coverage(sample: list[NoiseScaleEstimate], true: float) -> tuple[float, floa
 
 
 def coverage_of_the_interval() -> Evidence:
-    """How often the 95 % interval holds the truth, from clear signals to hardly any; and the usual +-."""
+    """How often the 95 % interval holds the truth, from clear signals to hardly any; and a symmetric one."""
     rows, trials = [], 1500
     error = np.sqrt(0.95 * 0.05 / trials)
     for signal, figure in ((10.0, 0.92), (2.0, 0.85), (0.5, 0.445)):
         held, symmetric = coverage(estimates(100.0, signal, 10, trials, 83), 100.0)
-        rows.append(Comparison(f"|g|^2 at {signal:g} errors", 0.95, held, float(error)))
+        rows.append(Comparison(f"‖g‖² at {signal:g} errors", 0.95, held, float(error)))
         rows.append(stated(f"±1.96 s.e. at {signal:g} errors", figure, symmetric, 0.05))
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def coverage_where_noise_dominates() -> Evidence:
@@ -93,7 +93,9 @@ def coverage_where_noise_dominates() -> Evidence:
         held, _ = coverage([noise_scale_from_workers(step, 8) for step in steps], true)
         rows.append(stated(f"covered, B_simple/(W b) = {true / 128:g}", figure, held, 0.02))
         over = held - 0.95
-    return Evidence("approximation", tuple(rows), error=over, where="coverage over 95 %, single steps")
+    return Evidence(
+        "approximation", tuple(rows), error=over, where="coverage over 0.95, single steps", absolute=True
+    )
 
 
 def errors_of_one_pass() -> Evidence:
@@ -103,14 +105,14 @@ def errors_of_one_pass() -> Evidence:
         gradient = np.full(40, length / np.sqrt(40))
         streams = gradient + rng.standard_normal((400, 100, 40)) * np.linspace(0.5, 1.5, 40)
         found = [noise_scale_from_samples(stream) for stream in streams]
-        for part, expected in (("trace", 1.0), ("squared_gradient", factor)):
+        for part, symbol, expected in (("trace", "tr Σ", 1.0), ("squared_gradient", "‖g‖²", factor)):
             scatter = np.std([getattr(one, part) for one in found], ddof=1)
             claimed = np.sqrt(np.mean([getattr(one, f"{part}_se") ** 2 for one in found]))
             # A deviation from 400 numbers is known to one part in sqrt(800); the claim, a little better.
             rows.append(
-                Comparison(f"{part}, {name} gradient", expected, float(claimed / scatter), 0.04 * expected)
+                Comparison(f"{symbol}, {name} gradient", expected, float(claimed / scatter), 0.04 * expected)
             )
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def running_averages() -> Evidence:
@@ -134,14 +136,14 @@ def running_averages() -> Evidence:
     positive = pairs[..., 1] > 0.2
     ratios = (pairs[..., 0] / pairs[..., 1])[positive]
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
-            Comparison("tr(Sigma), by weights", last[0].trace, float(by_hand[0])),
+            Comparison("tr Σ, by weights", last[0].trace, float(by_hand[0])),
             Comparison("its variance, by weights", float(last[0].covariance[0, 0]), float(variance[0])),
             Comparison("steps that it counts for", effective - 1, last[0].freedom),
-            against_sample("|g|^2", 1.0, [one.squared_gradient for one in last]),
+            against_sample("‖g‖²", 1.0, [one.squared_gradient for one in last]),
             stated("claimed over true variance", 1.0, claimed / found, 0.15),
-            stated("mean of ratios over the ratio, |g|^2 > 0.2", 1.19, ratios.mean() / true, 0.05),
+            stated("mean of ratios over the ratio, ‖g‖² > 0.2", 1.19, ratios.mean() / true, 0.05),
         ),
     )
 
@@ -164,12 +166,12 @@ def readings_of_a_log() -> Evidence:
     steady = np.full((2, 900), [[momentum_norm(3.0, 4.0, beta1)], [5.0]])
     exactly = noise_scale_from_momentum(steady[0], steady[1], beta1, batch_size)
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
-            Comparison("two norms: tr(Sigma), exact", exactly.trace, 16.0 * batch_size),
-            Comparison("two norms: |g|^2, exact", exactly.squared_gradient, 9.0),
-            Comparison("two norms: tr(Sigma)", noise * batch_size, by_norms.trace, by_norms.trace_se),
-            Comparison("two norms: |g|^2", signal, by_norms.squared_gradient, by_norms.squared_gradient_se),
+            Comparison("two norms: tr Σ, exact", exactly.trace, 16.0 * batch_size),
+            Comparison("two norms: ‖g‖², exact", exactly.squared_gradient, 9.0),
+            Comparison("two norms: tr Σ", noise * batch_size, by_norms.trace, by_norms.trace_se),
+            Comparison("two norms: ‖g‖²", signal, by_norms.squared_gradient, by_norms.squared_gradient_se),
             Comparison("update RMS: the average it sees", seen, by_rms.noise_scale, by_rms.noise_scale_se),
             stated("that average over B_simple", 0.45, seen * signal / noise / batch_size, 0.05),
             Comparison("noise left in m", ema_noise_factor(beta1), 1 / 19),
@@ -195,18 +197,18 @@ def l1_scale_against_the_mean_field() -> Evidence:
     return Evidence(
         "approximation",
         (
-            Comparison("equal ratios: sigma^2/g^2", equal[0] / equal[1], 9.0),
+            Comparison("equal ratios: σ²/g²", equal[0] / equal[1], 9.0),
             Comparison("mean field on the floor", 1.0, float((kept >= sign_alignment_floor(B, scale)).all())),
             Comparison(
                 "where they touch",
                 float(sign_alignment_floor(B_touch, 9.0)),
                 float(mean_field_sign(1.0, 3.0 / np.sqrt(B_touch))),
             ),
-            stated("B for 95 % of |g|_1, over B_l1", 11.7, needed / scale, 0.02),
+            stated("B for 95 % of ‖g‖₁, over B_l1", 11.7, needed / scale, 0.02),
             stated("normal signs below the floor by", 0.055, short.max(), 0.01),
         ),
         error=float(short.max()),
-        where="share of |g|_1, normal noise, equal ratios, B near 0.6 of the scale",
+        where="share of ‖g‖₁, normal noise, equal ratios, B near 0.6 of the scale",
     )
 
 
@@ -267,33 +269,34 @@ VALIDITY = [
     Validity(
         law="B_simple from samples, workers, two batch sizes",
         ids=("lrbs.noise-samples", "lrbs.noise-two-batches", "10542.d49"),
-        assumptions="independent samples, drawn afresh; weights that hardly move over the steps averaged",
-        status="unbiased above and below the line",
-        error="none on average",
+        assumptions="Independent samples, drawn afresh; weights that hardly move over the steps averaged",
+        status="Unbiased above and below the line",
+        error="None on average",
         breaks="gradient_averages",
     ),
     Validity(
         law="Interval of the noise scale",
         ids=("lrbs.noise-interval", "lrbs.noise-running", "lrbs.noise-one-pass"),
-        assumptions="normal estimates from independent parts",
-        status="exact for these",
-        error="{coverage_where_noise_dominates:.0%} over 95% from a single step where noise dominates",
+        assumptions="Normal estimates from independent parts",
+        status="Exact for these",
+        error="A single step where noise dominates covers too often, by {coverage_where_noise_dominates:.2f}",
         breaks="coverage_where_noise_dominates",
     ),
     Validity(
         law="Noise scale read off a log",
         ids=("lrbs.noise-momentum", "lrbs.noise-update-rms"),
-        assumptions="gradient still over the memory; for the RMS one ratio of signal to noise for all",
-        status="exact in the mean square; the RMS mean field",
-        error="as for 11267.9 and 11267.13",
+        assumptions="Gradient still over the memory; for the RMS one ratio of signal to noise for all",
+        status="Exact in the mean square; the RMS: mean field",
+        error="From the RMS {noise_scale_read_off_the_update_rms:.0%} at B = 0.01 B_simple, β = 0.9, 0.95; "
+        "from the norms none",
         breaks="two_norms_under_a_turning_gradient",
     ),
     Validity(
-        law="l1 and nuclear noise scales",
+        law="The ℓ₁ and nuclear noise scales",
         ids=("lrbs.noise-l1", "lrbs.noise-nuclear", "lrbs.noise-l1-floor"),
-        assumptions="many more samples than the value; a bound on the alignment, not its size",
-        status="bound",
-        error="{l1_scale_from_few_samples:.0%} too small from a tenth as many samples",
+        assumptions="Many more samples than the value; a bound on the alignment, not its size",
+        status="Bound",
+        error="Too small by {l1_scale_from_few_samples:.0%} from a tenth as many samples",
         breaks="l1_scale_from_few_samples",
     ),
 ]

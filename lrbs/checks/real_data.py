@@ -55,7 +55,7 @@ def correlations_raise_curvature() -> Evidence:
         for share in (0, 1)
     )
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
             against_sample("correlations shuffled away", factor, met / np.array(alone)),
             Comparison("learning rates at 1e-4 B_noise", factor, apart / real, tolerance=2e-3),
@@ -130,27 +130,27 @@ VALIDITY = [
     Validity(
         law="The general mean field on a network, with the covariance of its gradients",
         ids=("11280.12", "11280.13", "11301.13"),
-        assumptions="loss quadratic over the step; weights held while averages run",
-        status="mean field",
-        error="learning rates of Adam and SignSGD within {mean_field_on_a_network:.0%} on a small network at "
+        assumptions="Loss quadratic over the step; weights held while averages run",
+        status="Mean field",
+        error="Learning rates of Adam and SignSGD within {mean_field_on_a_network:.0%} on a small network at "
         "B = 4 and 64; larger ones in the chapters",
         breaks="strangers_on_a_network",
     ),
     Validity(
         law="Independent coordinates on a network",
         ids=("11280.5", "11301.20"),
-        assumptions="noise of one coordinate says nothing of another",
-        status="fails at small batches",
-        error="learning rates too large by up to {strangers_on_a_network:.0%} there, by more on larger "
+        assumptions="Noise of one coordinate says nothing of another",
+        status="Fails at small batches",
+        error="Learning rates too large by up to {strangers_on_a_network:.0%} there, by more on larger "
         "networks",
         breaks="strangers_on_a_network",
     ),
     Validity(
         law="What correlations do to the curvature that noise meets",
         ids=("lrbs.noise-spectrum", "lrbs.correlation-factor"),
-        assumptions="none",
-        status="exact",
-        error="none but rounding; measured by shuffling the correlations away",
+        assumptions="None",
+        status="Exact",
+        error="None but rounding; measured by shuffling the correlations away",
         breaks="strangers_on_a_network",
     ),
 ]

@@ -60,7 +60,7 @@ def first_step_on_digits() -> Evidence:
         squares[batch_size] = update_length(0.1, gradients) ** 2
         formula = float(rms_update_length(model, 0.1, batch_size)) ** 2
         rows.append(
-            against_sample(f"squared length, eta = 0.1, B = {batch_size}", formula, squares[batch_size])
+            against_sample(f"squared length, η = 0.1, B = {batch_size}", formula, squares[batch_size])
         )
     moved = start - 0.1 * gradients[0]
     rows.append(
@@ -71,7 +71,7 @@ def first_step_on_digits() -> Evidence:
     rows.append(
         stated("linear rule, batch x 64: length times", 20.2, growth, 0.05),
     )
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def warmup_values() -> Evidence:
@@ -105,13 +105,13 @@ def warmup_displacement_bound() -> Evidence:
     slope = np.log(exact[total - 1] / exact[19]) / 2 / np.log(total / 20)
     over = [float(warmup_weight(t, total, first=1) / (t**2 / (2 * total))) for t in (1, 10)]
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
             Comparison("sum from s = 0, t = T = 100", float(warmup_weight(total, total)), sums[0]),
             Comparison("sum from s = 1", float(warmup_weight(total, total, first=1)), sums[1]),
-            Comparison("one way: bound t^2/(2T)", bound, sums[0], tolerance=0.011),
-            stated("from s = 1, t = 1: over the bound by", 2.0, over[0], 1e-9),
-            stated("from s = 1, t = 10: over the bound by", 1.1, over[1], 1e-9),
+            Comparison("one way: bound t²/(2T)", bound, sums[0], tolerance=0.011),
+            stated("from s = 1, t = 1: times the bound", 2.0, over[0], 1e-9),
+            stated("from s = 1, t = 10: times the bound", 1.1, over[1], 1e-9),
             against_sample("all ways: squared distance", float(exact[-1]), squares[:, -1]),
             stated("all ways: distance", 5.73, np.sqrt(exact[-1]), 1e-3),
             stated("all ways: slope from t = 20 to 100", 1.52, slope, 0.003),
@@ -129,7 +129,7 @@ def warmup_as_long_as_one_step() -> Evidence:
     return Evidence(
         "identity",
         (
-            Comparison("T from t^2/(2T)", float(matching_warmup()), float(root)),
+            Comparison("T from t²/(2T)", float(matching_warmup()), float(root)),
             stated("T from the sum, s from 0", 3.0, exact[0], 1e-9),
             stated("T from the sum, s from 1", 1.0, exact[1], 1e-9),
             stated("full steps in a warm-up of 1000", 500.0, 1000 / float(matching_warmup()), 1e-9),
@@ -171,16 +171,16 @@ def growing_batch_against_decay() -> Evidence:
         "published number",
         (
             Comparison("B_50, from B_0 = 1", 1.05**50, float(batches[50])),
-            Comparison("shrinking eta: bias left", 0.116, float(decay.mean[-1, 0]), tolerance=0.005),
-            Comparison("shrinking eta: variance left", 0.0115, float(decay.variance[-1, 0]), tolerance=0.005),
+            Comparison("shrinking η: bias left", 0.116, float(decay.mean[-1, 0]), tolerance=0.005),
+            Comparison("shrinking η: variance left", 0.0115, float(decay.variance[-1, 0]), tolerance=0.005),
             Comparison("growing B: bias left", 0.0, float(growth.mean[-1, 0]), tolerance=1e-9, absolute=True),
             Comparison(
                 "growing B: variance left", 0.0, float(growth.variance[-1, 0]), tolerance=1e-9, absolute=True
             ),
-            stated("r = 1.001, variance by B over by eta", 1.0, ahead[0] / ahead[1], 0.03),
+            stated("r = 1.001, variance by B over by η", 1.0, ahead[0] / ahead[1], 0.03),
         ),
         error=float(abs(growth.variance[early, 0] / decay.variance[early, 0] - 1)),
-        where="variances apart after 20 steps at r = 1.05; 1 to 3 % where r - 1 is a hundredth of eta lambda",
+        where="variances apart after 20 steps at r = 1.05; 1 to 3 % where r - 1 is a hundredth of ηλ",
     )
 
 
@@ -199,7 +199,7 @@ def noise_aware_lr_along_a_run() -> Evidence:
             return float(cloud.expected_loss(quadratic)[-1])
 
         found = minimize_scalar(loss, bounds=(1e-4, 2.0), method="bounded", options={"xatol": 1e-10})
-        rows.append(Comparison(f"eta* after {place} steps", float(rate), float(found.x), tolerance=1e-5))
+        rows.append(Comparison(f"η* after {place} steps", float(rate), float(found.x), tolerance=1e-5))
     rows.append(stated("B_noise at the end over that at first", 717.0, scales[-1] / scales[0], 0.05))
     return Evidence("quadrature", tuple(rows))
 
@@ -238,8 +238,8 @@ def noise_scale_along_training() -> Evidence:
         )
     squares = np.array([model.squared_gradient for model in models])
     rows.append(stated("B_noise, last over first", 39.0, scales[-1] / scales[0], 0.1))
-    rows.append(stated("|g|^2, first over last", 220.0, squares[0] / squares[-1], 0.1))
-    return Evidence("monte carlo", tuple(rows))
+    rows.append(stated("|g|², first over last", 220.0, squares[0] / squares[-1], 0.1))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def sgd_to_target(
@@ -355,7 +355,7 @@ def tradeoff_of_batch_powers() -> Evidence:
         products[power] = tradeoff_product(profile, power)
         rows.append(Comparison(f"{name}: product", products[power], (S - 1) * (E - 1), tolerance=0.02))
     integral = np.trapezoid(np.sqrt(profile)) ** 2 / (np.trapezoid(profile) * np.trapezoid(np.ones(4001)))
-    rows.append(Comparison("(int sqrt B_noise)^2 over ints", products[0.5], float(integral), tolerance=1e-3))
+    rows.append(Comparison("mean root squared, over mean", products[0.5], float(integral), tolerance=1e-3))
     lowest = minimize_scalar(
         lambda p: tradeoff_product(profile, p), bounds=(0, 1), method="bounded", options={"xatol": 1e-8}
     )
@@ -394,7 +394,7 @@ def tradeoff_fitted_to_runs() -> Evidence:
     claimed = np.mean([(fit.critical_batch_size_se / fit.critical_batch_size) ** 2 for fit in fits])
     rows.append(stated("claimed over true variance of ln B", 1.0, claimed / logs.var(ddof=1), 0.4))
     rows.append(against_sample("runs inside their 95 % interval", 0.95, np.array(inside, dtype=float)))
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def noise_scale_of_workers() -> Evidence:
@@ -411,7 +411,7 @@ def noise_scale_of_workers() -> Evidence:
     claimed = np.mean([one.squared_gradient_se**2 for one in single])
     found = np.var([one.squared_gradient for one in single], ddof=1)
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
             Comparison("both corrections", true, estimate.noise_scale, estimate.noise_scale_se),
             stated("as printed", 1.38, spread.mean() / squares.mean(), 0.01),
@@ -428,21 +428,23 @@ def search_at_a_small_batch() -> Evidence:
     rows = []
     found, error = minimised_loss(alike, SGD(), 2.0, samples=20_000, seed=11)
     limit = float(max_lr_from_search(found, 2.0, alike.simple_noise_scale))
-    rows.append(Comparison("H = 2 I: eta_max", alike.max_lr, limit, limit * error / found))
+    rows.append(Comparison("H = 2 I: η_max", alike.max_lr, limit, limit * error / found))
     true = expected_step(model, SGD(), np.array([2.0, 20.0, 2000.0])).optimal_lr
     errors = {}
     for name, scale in (("B_noise", model.noise_scale), ("B_simple", model.simple_noise_scale)):
         limit = float(max_lr_from_search(true[0], 2.0, scale))
         predicted = saturation(np.array([20.0, 2000.0]), limit, scale)
         errors[name] = predicted / true[1:] - 1
-    rows.append(Comparison("H dense, B_noise: eta* at 2000", 0.0, float(errors["B_noise"][1]), absolute=True))
+    rows.append(
+        Comparison("H dense, B_noise: error at 2000", 0.0, float(errors["B_noise"][1]), absolute=True)
+    )
     rows.append(stated("H dense, B_simple: error at 20", -0.238, errors["B_simple"][0], 0.05))
     rows.append(stated("H dense, B_simple: error at 2000", -0.39, errors["B_simple"][1], 0.05))
     return Evidence(
         "approximation",
         tuple(rows),
         error=float(np.abs(errors["B_simple"]).max()),
-        where="B_simple 1.8 times too small, B_0 = 2, B = 2000",
+        where="B_simple 1.8 times too small, B₀ = 2, B = 2000",
     )
 
 
@@ -458,10 +460,10 @@ def progress_kept_by_caution() -> Evidence:
         for share in (0.5, 0.8):
             eta = float(cautious_lr(slope / bend, share))
             decrease = -float(quadratic_loss(model, -eta * updates).mean())
-            name = f"{type(rule).__name__}, alpha = {share}"
+            name = f"{type(rule).__name__}, α = {share}"
             rows.append(Comparison(name, float(kept_progress(share)), float(decrease / best)))
-    rows.append(stated("progress at alpha = 0.5", 0.75, float(kept_progress(0.5)), 1e-9))
-    rows.append(Comparison("as bold as 1.5 eta*", 0.75, float(kept_progress(1.5))))
+    rows.append(stated("progress at α = 0.5", 0.75, float(kept_progress(0.5)), 1e-9))
+    rows.append(Comparison("as bold as 1.5 η*", 0.75, float(kept_progress(1.5))))
     return Evidence("identity", tuple(rows))
 
 
@@ -492,13 +494,13 @@ def fastest_batch() -> Evidence:
         best = sizes[np.argmin(cluster.total_time(sizes, 1.0, scale))]
         formula = cluster.fastest_batch_size(scale)
         rows.append(
-            Comparison(f"c1/k = {ratio:g}, B_noise/b = {scale:g}", formula, float(best), tolerance=0.003)
+            Comparison(f"c₁/k = {ratio:g}, B_noise/b = {scale:g}", formula, float(best), tolerance=0.003)
         )
     slow = Cluster(0.01, 1.0, 1.0)
     inner = minimize_scalar(lambda x: float(slow.total_time(x, 1, 10.0)), bounds=(5, 500), method="bounded")
     rows += [
-        stated("c1/k = 0.01: time of the inner minimum", 4.51, inner.fun, 0.002),
-        stated("c1/k = 0.01: time of one worker", 0.11, float(slow.total_time(1, 1, 10.0)), 1e-9),
+        stated("c₁/k = 0.01: time of the inner minimum", 4.51, inner.fun, 0.002),
+        stated("c₁/k = 0.01: time of one worker", 0.11, float(slow.total_time(1, 1, 10.0)), 1e-9),
     ]
     return Evidence("quadrature", tuple(rows))
 
@@ -529,10 +531,10 @@ ERRATA = [
     Erratum(
         where="10542.d36",
         kind="overstatement",
-        says="During a warm-up the distance from the start grows as t^2.",
-        finds="t^2/(2T) bounds it, if the first step has learning rate 0; counted from s = 1 the sum exceeds "
-        "it, twofold at t = 1. The growth is quadratic only where the signal dominates: pure noise "
-        "gives t^1.5, 5.7 against a bound of 50 after 100 steps.",
+        says="During a warm-up the distance from the start grows as t².",
+        finds="At most as t²/(2T), if the first step has learning rate 0; counted from s = 1 the sum exceeds "
+        "that, twofold at t = 1. The growth is quadratic only where the signal dominates: pure noise "
+        "gives t to the power 1.5, 5.7 against a bound of 50 after 100 steps.",
         check="warmup_displacement_bound",
     ),
     Erratum(
@@ -556,8 +558,8 @@ ERRATA = [
         where="10542.d47",
         kind="overstatement",
         says="Below an efficiency of, say, 0.9 a larger batch gains little.",
-        finds="With c_1 = 10 c_2 P and B_noise = 100 b this stops at 3 workers and a time of 377; the fastest"
-        " batch has an efficiency of 0.57 and takes 18.5.",
+        finds="With c₁ = 10 c₂P and B_noise = 100 b this stops at 3 workers and a time of 377; the "
+        "fastest batch has an efficiency of 0.57 and takes 18.5.",
         check="efficiency_is_not_speed",
     ),
     Erratum(
@@ -565,7 +567,7 @@ ERRATA = [
         kind="wrong claim",
         says="The spread of the gradients of workers over the square of their mean estimates B_simple.",
         finds="Such gradients are means over b samples, so a factor b is missing, and the square of the mean "
-        "is too large by tr(Sigma)/(W b). For 16 workers of 32 samples and a true 48.5: 1.38 as "
+        "is too large by tr Σ/(Wb). For 16 workers of 32 samples and a true 48.5: 1.38 as "
         "printed, 44.3 with the factor, 48.5 with both corrections.",
         check="noise_scale_of_workers",
     ),
@@ -576,7 +578,7 @@ VALIDITY = [
         law="Bound on a warm-up",
         ids=("10542.d35", "10542.d36", "10542.d37"),
         assumptions="First step at learning rate 0; mean length of a batch gradient the same at every step.",
-        status="exact as a bound on the mean; a heuristic for the length of a warm-up",
+        status="Exact as a bound on the mean; a heuristic for the length of a warm-up",
         error="Reached where all gradients point one way; nine times too large for pure noise at T = 100.",
         breaks="warmup_displacement_bound",
     ),
@@ -584,16 +586,16 @@ VALIDITY = [
         law="The law of SGD along a run",
         ids=("10542.d43", "10542.d51"),
         assumptions="Quadratic loss; each step for itself.",
-        status="exact on a quadratic, for one step",
+        status="Exact on a quadratic, for one step",
         error="None for one step; what is best for many is another question.",
         breaks="adaptive_batch_against_fixed",
     ),
     Validity(
         law="Growing the batch instead of shrinking the rate",
         ids=("10542.d52",),
-        assumptions="r - 1 well below eta lambda.",
-        status="limit",
-        error="At r = 1.05, eta lambda = 0.1 the variances are {growing_batch_against_decay:.0%} apart after "
+        assumptions="r - 1 well below ηλ.",
+        status="Limit",
+        error="At r = 1.05, ηλ = 0.1 the variances are {growing_batch_against_decay:.0%} apart after "
         "20 steps; in the end the shrinking rate freezes with 12 % of the distance left.",
         breaks="growing_batch_against_decay",
     ),
@@ -601,7 +603,7 @@ VALIDITY = [
         law="Batches that follow the noise scale",
         ids=("10542.d44", "10542.tadaptive", "lrbs.batch-power"),
         assumptions="B_noise is a function of progress alone, and a step makes 1/(1 + B_noise/B) of it.",
-        status="exact for slow, known profiles; a heuristic for runs",
+        status="Exact for slow, known profiles; a heuristic for runs",
         error="{tradeoff_of_batch_powers:.1%} on a known profile; in whole runs of SGD a share of B_noise "
         "needs {adaptive_batch_against_fixed:.0%} fewer samples where the law says none.",
         breaks="adaptive_batch_against_fixed",
@@ -610,7 +612,7 @@ VALIDITY = [
         law="Time by the clock",
         ids=("10542.d45", "10542.d46", "10542.d47"),
         assumptions="One local batch for each worker, sums over workers in log W rounds, B_noise constant.",
-        status="model",
+        status="Model",
         error="The minimum is exact within the model ({fastest_batch:.1%}, the grid of the search); "
         "efficiency is no guide to it.",
         breaks="efficiency_is_not_speed",
@@ -620,7 +622,7 @@ VALIDITY = [
         ids=("10542.d48",),
         assumptions="Each run at its best learning rate; scatter of ln S alike at all batch sizes; B_noise "
         "constant.",
-        status="regression",
+        status="Regression",
         error="Its 95 % intervals cover the truth where the law holds. Along real runs B_noise changes, and "
         "the fit is some average of it.",
         breaks="steps_against_examples",
@@ -629,7 +631,7 @@ VALIDITY = [
         law="Noise scale from workers",
         ids=("10542.d49",),
         assumptions="Workers' samples independent; weights (nearly) the same over the steps averaged.",
-        status="unbiased in numerator and denominator",
+        status="Unbiased in numerator and denominator",
         error="As corrected none but chance; as printed too small by more than the local batch size.",
         breaks="noise_scale_of_workers",
     ),
@@ -637,7 +639,7 @@ VALIDITY = [
         law="Largest learning rate from one search",
         ids=("10542.tgrid",),
         assumptions="Quadratic loss; B_simple for B_noise, which asks for a Hessian like a multiple of I.",
-        status="exact on a quadratic with B_noise",
+        status="Exact on a quadratic with B_noise",
         error="With B_simple off by {search_at_a_small_batch:.0%} on a dense example where it is 1.8 times "
         "too small.",
         breaks="search_at_a_small_batch",
@@ -646,7 +648,7 @@ VALIDITY = [
         law="What a margin of safety costs",
         ids=("10542.d56",),
         assumptions="Quadratic loss, one step.",
-        status="exact on a quadratic",
+        status="Exact on a quadratic",
         error="None there, for any rule.",
         breaks="second_order_error",
     ),

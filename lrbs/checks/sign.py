@@ -45,7 +45,8 @@ def sign_mean_against_erf() -> Evidence:
         "approximation",
         tuple(rows),
         error=float(np.abs(normal).max()),
-        where="normal noise, at |g| sqrt(B)/sigma = 0.523; absolute",
+        where="normal noise, at |g| √B / σ = 0.523",
+        absolute=True,
     )
 
 
@@ -58,8 +59,8 @@ def coordinate_form() -> Evidence:
     return Evidence(
         "identity",
         (
-            Comparison("g = -2, sigma = 3", float(left[0]), float(right[0])),
-            Comparison("g = 0.5, sigma = 0.1", float(left[1]), float(right[1])),
+            Comparison("g = -2, σ = 3", float(left[0]), float(right[0])),
+            Comparison("g = 0.5, σ = 0.1", float(left[1]), float(right[1])),
             Comparison("g = 0 with noise", float(none[0]), 0.0),
             Comparison("g = 0 without noise", float(none[1]), 0.0),
         ),
@@ -101,16 +102,16 @@ def independent_sign_products() -> Evidence:
     signs = np.sign(mean + deviation * np.random.default_rng(1).standard_normal((200_000, 3)))
     exactly = independent_second_moment(sign_mean(mean, deviation))
     rows = [
-        against_sample(f"E[phi_{i} phi_{j}], exact means", exactly[i, j], signs[:, i] * signs[:, j])
+        against_sample(f"E[φ{'₀₁₂'[i]} φ{'₀₁₂'[j]}], exact means", exactly[i, j], signs[:, i] * signs[:, j])
         for i, j in ((0, 1), (0, 2), (1, 2))
     ]
-    rows.append(Comparison("E[phi_0 phi_0]", float(exactly[0, 0]), float((signs[:, 0] ** 2).mean())))
+    rows.append(Comparison("E[φ₀ φ₀]", float(exactly[0, 0]), float((signs[:, 0] ** 2).mean())))
     # Largest error of the product of two means by the mean field, over all pairs of ratios.
     grid = np.linspace(0, 5, 501)
     line, true = mean_field_sign(grid, 1.0), sign_mean(grid, 1.0)
     gap = np.abs(np.outer(line, line) - np.outer(true, true)).max()
     rows.append(stated("largest error by mean-field means", 0.117, gap, 0.01))
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def sign_bounds_are_reached() -> Evidence:
@@ -125,7 +126,7 @@ def sign_bounds_are_reached() -> Evidence:
         high = mean + deviation**2 / gap
         value = share * np.sign(low) + (1 - share) * np.sign(high)
         bound = least if name == "least" else largest
-        rows.append(Comparison(f"{name}: two points", bound, float(value), tolerance=1e-5, absolute=True))
+        rows.append(Comparison(f"{name}: two points", bound, float(value), tolerance=1e-5))
     ratios = np.geomspace(0.01, 10, 500)
     low_bound, high_bound = sign_bounds(ratios, 1.0)
     worst = min(
@@ -142,20 +143,22 @@ def series_where_it_converges() -> Evidence:
     x = np.sqrt(v) * np.array([-1.3, 0.4, 1.0])
     rewritten = x / np.sqrt(v + (x**2 - v))
     rows = [
-        Comparison(f"identity at x^2 = {xx**2 / v:.2f} v", float(np.sign(xx)), float(each))
+        Comparison(f"identity at x² = {xx**2 / v:.2f} v", float(np.sign(xx)), float(each))
         for xx, each in zip(x, rewritten, strict=True)
     ]
     inside, outside = sign_series(np.sqrt([0.2 * v, 1.9 * v]), v, 300), sign_series(np.sqrt(2.1 * v), v, 300)
-    rows.append(Comparison("300 terms at x^2 = 0.2 v", 1.0, float(inside[0])))
-    rows.append(Comparison("300 terms at x^2 = 1.9 v", 1.0, float(inside[1])))
-    rows.append(Comparison("300 terms at 2.1 v: beyond 1e6", 1.0, float(abs(outside) > 1e6)))
+    rows.append(Comparison("300 terms at x² = 0.2 v", 1.0, float(inside[0])))
+    rows.append(Comparison("300 terms at x² = 1.9 v", 1.0, float(inside[1])))
+    rows.append(Comparison("300 terms at x² = 2.1 v: beyond 1e6", 1.0, float(abs(outside) > 1e6)))
     return Evidence("identity", tuple(rows))
 
 
 def series_diverges() -> Evidence:
     """Partial sums of the averaged series for normal noise, and when a correction helps."""
     rows = [
-        stated(f"{n} terms, sigma^2 = 2 mu^2", figure, sign_mean_series(1.0, np.sqrt(2), n), 0.002)
+        stated(
+            f"{n} term{'s' if n > 1 else ''}, σ² = 2 μ²", figure, sign_mean_series(1.0, np.sqrt(2), n), 0.002
+        )
         for n, figure in enumerate((0.577, 0.1925, 1.347, -3.571, 25.37), start=1)
     ]
     rows.append(stated("true value", 0.5205, float(sign_mean(1.0, np.sqrt(2))), 0.001))
@@ -174,12 +177,13 @@ def series_diverges() -> Evidence:
         )
         return three - one
 
-    rows.append(stated("two together help below sigma^2/mu^2 =", 0.186, brentq(gain, 0.1, 0.5), 0.003))
+    rows.append(stated("two together help below this σ²/μ²", 0.186, brentq(gain, 0.1, 0.5), 0.003))
     return Evidence(
         "approximation",
         tuple(rows),
         error=abs(sign_mean_series(1.0, np.sqrt(2), 2) - float(sign_mean(1.0, np.sqrt(2)))),
-        where="one correction at sigma^2 = 2 mu^2, six times the error without it; absolute",
+        where="one correction at σ² = 2 μ², six times the error without it",
+        absolute=True,
     )
 
 
@@ -189,14 +193,14 @@ def first_correction() -> Evidence:
     rows = []
     for name, sample, third in (
         ("exponential", rng.exponential(size=400_000), 6.0),
-        ("normal, mu = 1, sigma = 2", 1 + 2 * rng.standard_normal(400_000), 13.0),
+        ("normal, μ = 1, σ = 2", 1 + 2 * rng.standard_normal(400_000), 13.0),
         ("uniform on (0, 1)", rng.uniform(size=400_000), 0.25),
     ):
         mu, sigma = {"e": (1.0, 1.0), "n": (1.0, 2.0), "u": (0.5, 12**-0.5)}[name[0]]
         v = mu**2 + sigma**2
         term = sign_series(sample, v, 1) - sign_series(sample, v, 2)
         rows.append(against_sample(name, float(sign_correction(mu, sigma, third)), term))
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def normal_correction_peak() -> Evidence:
@@ -209,17 +213,17 @@ def normal_correction_peak() -> Evidence:
     return Evidence(
         "published number",
         (
-            Comparison("largest at sigma^2/mu^2", 2.0, float(found.x), tolerance=1e-5),
+            Comparison("largest at σ²/μ²", 2.0, float(found.x), tolerance=1e-5),
             Comparison("largest value, 2/3^(3/2)", 2 / 3**1.5, -float(found.fun)),
             stated("over the true largest error", 6.0, -found.fun / true, 0.01),
             stated(
-                "sigma = 1e4 mu: correction / leading term",
+                "σ = 10⁴ μ: correction / leading term",
                 1.0,
                 float(normal_sign_correction(1.0, far) / mean_field_sign(1.0, far)),
                 1e-6,
             ),
             stated(
-                "sigma = 1e4 mu: true relative error",
+                "σ = 10⁴ μ: true relative error",
                 0.253,
                 float(mean_field_sign(1.0, far) / sign_mean(1.0, far) - 1),
                 0.002,

@@ -44,7 +44,7 @@ def efficiency_counted() -> Evidence:
     # Per example the gain tends to Delta L_max / B_noise: from the model, and from the smallest batch.
     limit = model.max_loss_decrease / model.noise_scale
     small, error = gain_per_example(model, model.noise_scale / 1000, 20)
-    rows = [Comparison("gain per example, B -> 0", limit / 1.001, small, error)]
+    rows = [Comparison("gain per example, B → 0", limit / 1.001, small, error)]
     for seed, share in enumerate((0.9, 0.5, 0.1), start=21):
         B = float(batch_size_at_efficiency(model.noise_scale, share))
         gain, error = gain_per_example(model, B, seed)
@@ -53,7 +53,7 @@ def efficiency_counted() -> Evidence:
                 f"share at B = {B / model.noise_scale:.3g} B_noise", share, gain / limit, error / limit
             )
         )
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def overhead_counted() -> Evidence:
@@ -67,18 +67,16 @@ def overhead_counted() -> Evidence:
         last, last_se = gain_per_example(model, B, seed + 10)
         ratio = first / last
         error = ratio * float(np.hypot(first_se / first, last_se / last))
-        rows.append(Comparison(f"steps over linear, B_0 = {reference:g} B_noise", 1 + overhead, ratio, error))
-    rows.append(
-        stated("20 % from a small B_0, in B_noise", 0.2, float(batch_size_at_overhead(1, 1e-9)), 1e-6)
-    )
-    return Evidence("monte carlo", tuple(rows))
+        rows.append(Comparison(f"steps over linear, B₀ = {reference:g} B_noise", 1 + overhead, ratio, error))
+    rows.append(stated("20 % from a small B₀, in B_noise", 0.2, float(batch_size_at_overhead(1, 1e-9)), 1e-6))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 # ---------------------------------------------------------------------------- a noise scale that changes
 def descent(share: float) -> tuple[Array, Array]:
     """B_noise and progress along an exact descent, to a twentieth of the loss, by shares of the best step.
 
-    The problem is that of `sgd_to_target`: constant noise, B_noise 2 at first.
+    The problem is that of :func:`lrbs.checks.schedules.sgd_to_target`: constant noise, B_noise 2 at first.
     """
     w = CURVATURES**-0.5
     noise = 2 * np.sum(CURVATURES**3 * w**2)
@@ -112,7 +110,7 @@ def average_over_a_descent() -> Evidence:
         "approximation",
         (
             stated("fitted B_crit over the mean of B_noise", 1.12, fitted / best, 0.05),
-            stated("over the mean along quarter steps", 0.13, fitted / smooth, 0.1),
+            stated("... over the mean at quarter steps", 0.13, fitted / smooth, 0.1),
             stated("B_noise at the end over that at first", 87.0, scales[-1] / scales[0], 0.1),
         ),
         error=abs(fitted / best - 1),
@@ -134,9 +132,7 @@ def exchange_rate_by_differences() -> Evidence:
         rows.append(Comparison(f"fixed, B = {size:g}", rate, -mean * (F - E) / (T - S), tolerance=0.03))
     for price in (30.0, 600.0):
         (S, E), (T, F) = (slow_runs(0.5, float(np.sqrt(price)) * factor, PROFILE) for factor in (0.5, 2.0))
-        rows.append(
-            Comparison(f"B = sqrt({price:g} B_noise)", price, -mean * (F - E) / (T - S), tolerance=0.03)
-        )
+        rows.append(Comparison(f"B = √({price:g} B_noise)", price, -mean * (F - E) / (T - S), tolerance=0.03))
     return Evidence("limit", tuple(rows))
 
 
@@ -174,25 +170,25 @@ VALIDITY = [
     Validity(
         law="Critical batch sizes of several definitions",
         ids=("lrbs.efficiency", "lrbs.overhead"),
-        assumptions="Steps follow S = S_min (1 + B_noise/B).",
-        status="exact on that curve",
-        error="None there; real runs scatter around the curve.",
+        assumptions="Steps follow S = S_min (1 + B_noise/B)",
+        status="Exact on that curve",
+        error="None there; real runs scatter around the curve",
         breaks="average_over_a_descent",
     ),
     Validity(
         law="Critical batch size of a run as a mean of B_noise",
         ids=("lrbs.critical-average",),
-        assumptions="Steps at the best learning rate of each; a path that does not depend on the batch.",
-        status="exact under these",
-        error="{average_over_a_descent:.0%} in whole runs of SGD on a quadratic.",
+        assumptions="Steps at the best learning rate of each; a path that does not depend on the batch",
+        status="Exact under these",
+        error="{average_over_a_descent:.0%} in whole runs of SGD on a quadratic",
         breaks="average_over_a_descent",
     ),
     Validity(
         law="Batches that vary along a run",
         ids=("lrbs.varying-batch", "lrbs.exchange-rate"),
-        assumptions="As above, with B_noise known at each moment.",
-        status="exact under these",
-        error="None; in whole runs less is won than the product promises.",
+        assumptions="As above, with B_noise known at each moment",
+        status="Exact under these",
+        error="None; in whole runs less is won than the product promises",
         breaks="adaptive_batch_against_fixed",
     ),
 ]

@@ -52,8 +52,8 @@ def averages_of_adam() -> Evidence:
             against_sample(f"E[v], t = {steps}", float(second_average(mu, sigma**2, beta2, steps)), v)
         )
     m = SGD(beta1)(gradients)[:, 0]
-    rows.append(against_sample("E[m^2], t = 140", float(momentum_square(mu, sigma**2, beta1)), m**2))
-    return Evidence("monte carlo", tuple(rows))
+    rows.append(against_sample("E[m²], t = 140", float(momentum_square(mu, sigma**2, beta1)), m**2))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def average_before_it_has_settled() -> Evidence:
@@ -61,10 +61,10 @@ def average_before_it_has_settled() -> Evidence:
     rng = np.random.default_rng(71)
     m = SGD(0.9)(1 + rng.standard_normal((8000, 10, 1)))[:, 0]
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
-            against_sample("E[m_10]/mu", ema_gain(0.9, 10), m),
-            stated("E[m_10]/mu", 0.651, ema_gain(0.9, 10), 1e-3),
+            against_sample("E[m₁₀]/μ", ema_gain(0.9, 10), m),
+            stated("E[m₁₀]/μ, stated", 0.651, ema_gain(0.9, 10), 1e-3),
         ),
     )
 
@@ -81,7 +81,7 @@ def simulated_rms_of_pure_noise() -> Evidence:
             stated(f"({beta1}, {beta2}): stated", figure, root, 2e-3),
         ]
     rows.append(stated("the article's 0.225", 0.225, exact_rms(0.0, 0.9, 0.95), 0.01))
-    return Evidence("monte carlo", tuple(rows))
+    return Evidence("Monte Carlo", tuple(rows))
 
 
 def rms_of_pure_noise() -> Evidence:
@@ -96,13 +96,13 @@ def rms_of_pure_noise() -> Evidence:
     return Evidence(
         "approximation",
         (
-            stated("beta_1 = 0.9", 0.2294, closed[0.9], 2e-4),
+            stated("β₁ = 0.9", 0.2294, closed[0.9], 2e-4),
             stated("error at (0.9, 0.95)", 0.0149, errors[0.9, 0.95], 0.01),
             stated("error at (0.9, 0.999)", 0.0005, errors[0.9, 0.999], 0.02),
             stated("largest", 0.0191, errors[worst], 0.01),
         ),
         error=abs(errors[worst]),
-        where=f"beta = {worst}",
+        where=f"β = {worst[0]}, {worst[1]}",
     )
 
 
@@ -126,7 +126,8 @@ def square_at_finite_beta2() -> Evidence:
             stated("largest error, (0.8, 0.95)", 0.0069, errors[0.8, 0.95].max(), 0.02),
         ),
         error=float(errors[largest].max()),
-        where=f"beta = {largest}, mean square, mean/deviation {SIGNALS[errors[largest].argmax()]:.2g}",
+        where=f"β = {largest[0]}, {largest[1]}; mean square, "
+        f"mean/deviation {SIGNALS[errors[largest].argmax()]:.2g}",
     )
 
 
@@ -138,22 +139,39 @@ def unequal_signals(spread: float, level: float, size: int = 20_000) -> tuple[Ar
     return mean, deviation
 
 
+def average_shown_by_the_rms() -> Evidence:
+    """What the inverted RMS of unequal coordinates reads: their average, with the share of momentum gone."""
+    rows = []
+    for spread in (0.5, 2.0):
+        mean, deviation = unequal_signals(spread, 0.1)
+        average = signal_seen_by_rms((mean / deviation) ** 2)
+        for beta1 in (0.5, 0.9):
+            reading = float(signal_from_update_rms(_rms_by_coordinate(mean, deviation, beta1), beta1))
+            rows.append(Comparison(f"spread {spread:g}, β₁ = {beta1:g}", average, reading))
+    return Evidence("identity", tuple(rows))
+
+
+def _rms_by_coordinate(mean: Array, deviation: Array, beta1: float) -> float:
+    """Update RMS in the mean field, each coordinate with a ratio of its own."""
+    squares = momentum_square(mean, deviation**2, beta1) / second_average(mean, deviation**2)
+    return math.sqrt(float(np.mean(squares)))
+
+
 def rms_over_unequal_coordinates() -> Evidence:
-    """One ratio for all against coordinates that differ: the reading is an average, but not B/B_simple's."""
+    """One ratio for all against coordinates that differ: the reading is not B/B_simple."""
     rows, readings = [], {}
     for spread, figure in ((0.0, 0.1), (0.5, 0.220), (1.0, 0.852), (2.0, 9.47)):
         mean, deviation = unequal_signals(spread, 0.1)
-        signal = (mean / deviation) ** 2
-        square = np.mean(momentum_square(mean, deviation**2, 0.9) / second_average(mean, deviation**2))
-        reading = float(signal_from_update_rms(math.sqrt(square), 0.9))
-        rows.append(Comparison(f"average seen, spread {spread:g}", signal_seen_by_rms(signal), reading))
-        rows.append(stated(f"of a true 0.1, spread {spread:g}", figure, reading, 0.01))
-        readings[spread] = float(expected_update_rms(0.1, 0.9)) / math.sqrt(square) - 1
+        rms = _rms_by_coordinate(mean, deviation, 0.9)
+        reading = float(signal_from_update_rms(rms, 0.9))
+        rows.append(stated(f"a true 0.1 is read as, spread {spread:g}", figure, reading, 0.01))
+        readings[spread] = float(expected_update_rms(0.1, 0.9)) / rms
+    rows.append(stated("RMS / exact, spread 2", 0.39, readings[2.0], 0.01))
     return Evidence(
         "approximation",
         tuple(rows),
-        error=abs(readings[2.0]),
-        where="RMS, log-normal sigma_i of spread 2, B = 0.1 B_simple; none for equal ratios",
+        error=abs(readings[2.0] - 1),
+        where="RMS, log-normal σᵢ of spread 2, B = 0.1 B_simple; none for equal ratios",
     )
 
 
@@ -211,7 +229,7 @@ def norms_of_gradient_and_average() -> Evidence:
         np.hypot(squares.std() / squares.mean(), (last**2).sum(axis=1).std() / (last**2).sum(axis=1).mean())
     )
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
             against_sample("|m|^2", float(momentum_norm(mu, sigma, 0.9)) ** 2, squares),
             against_sample("|g|^2", mu**2 + sigma**2, (last**2).sum(axis=1)),
@@ -244,7 +262,7 @@ def noise_scale_read_off_two_norms() -> Evidence:
             )
     rms = signal_seen_by_rms((mean / deviation) ** 2)
     return Evidence(
-        "monte carlo",
+        "Monte Carlo",
         (
             Comparison(
                 "inverse", float(signal_from_momentum_ratio(momentum_ratio(mu, sigma, 0.9), 0.9)), true
@@ -278,17 +296,16 @@ ERRATA = [
     Erratum(
         where="11267.tsim",
         kind="wrong claim",
-        says="The update RMS grows with beta_1 and hardly depends on beta_2.",
-        finds="It falls with beta_1: 0.327, 0.226, 0.159 at 0.8, 0.9, 0.95 with beta_2 = 0.95. On beta_2 it "
-        "does depend: 0.270 at 0.5 and 0.386 at 0.2, with beta_1 = 0.9.",
+        says="The update RMS grows with β₁ and hardly depends on β₂.",
+        finds="It falls with β₁: 0.327, 0.226, 0.159 at 0.8, 0.9, 0.95 with β₂ = 0.95. On β₂ it hardly "
+        "depends from 0.9 on; below that it does, 0.270 at 0.5 and 0.386 at 0.2, with β₁ = 0.9.",
         check="simulated_rms_of_pure_noise",
     ),
     Erratum(
         where="11267, estimate by mean field",
         kind="overstatement",
-        says="The mean of m_t is necessarily mu.",
-        finds="It is (1 - beta_1^t) mu: 65 % of it after ten steps at beta_1 = 0.9, unless corrected for the "
-        "start.",
+        says="The mean of m_t is necessarily μ.",
+        finds="It is (1 − β₁ᵗ) μ: 65 % of it after ten steps at β₁ = 0.9, unless corrected for the start.",
         check="average_before_it_has_settled",
     ),
 ]
@@ -297,24 +314,24 @@ VALIDITY = [
     Validity(
         law="Adam's update RMS",
         ids=("11267.7", "11267.8"),
-        assumptions="one ratio of signal to noise for all coordinates; stationary averages; 1 - beta_2 small",
-        status="mean field, scalar form",
-        error="{rms_of_pure_noise:.1%} for pure noise at beta_2 >= 0.95",
+        assumptions="One ratio of signal to noise for all coordinates; stationary averages; 1 − β₂ small",
+        status="Mean field, scalar form",
+        error="{rms_of_pure_noise:.1%} for pure noise at β₂ ≥ 0.95",
         breaks="rms_over_unequal_coordinates",
     ),
     Validity(
-        law="Adam's mean square at finite beta_2",
+        law="Adam's mean square at finite β₂",
         ids=("11267.tfinite", "lrbs.adam-square"),
-        assumptions="normal noise; first order in 1 - beta_2",
-        status="first correction to the mean field",
-        error="{square_at_finite_beta2:.1%} at beta_2 >= 0.95",
+        assumptions="Normal noise; first order in 1 − β₂",
+        status="First correction to the mean field",
+        error="{square_at_finite_beta2:.1%} at β₂ ≥ 0.95",
         breaks="mean_field_of_adam_at_small_beta2",
     ),
     Validity(
         law="Noise scale from the update RMS",
         ids=("11267.9", "lrbs.rms-average"),
-        assumptions="as for the update RMS; the RMS above the level of pure noise",
-        status="mean field, scalar form",
+        assumptions="As for the update RMS; the RMS above the level of pure noise",
+        status="Mean field, scalar form",
         error="{noise_scale_read_off_the_update_rms:.0%} at B = 0.01 B_simple and (0.9, 0.95), 7% when "
         "corrected",
         breaks="rms_over_unequal_coordinates",
@@ -322,9 +339,9 @@ VALIDITY = [
     Validity(
         law="Noise scale from |m| and |g|",
         ids=("11267.11", "11267.12", "11267.13"),
-        assumptions="gradient constant over the memory of the average, noise new at every step",
-        status="exact in the mean square",
-        error="none under these; it needs no normal noise and no equal ratios",
+        assumptions="Gradient constant over the memory of the average, noise new at every step",
+        status="Exact in the mean square",
+        error="None under these; it needs no normal noise and no equal ratios",
         breaks="two_norms_under_a_turning_gradient",
     ),
 ]

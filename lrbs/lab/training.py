@@ -69,7 +69,13 @@ def train(
     >>> data = Dataset(features=[[-1.0], [1.0]], labels=[0, 1])
     >>> network = SoftmaxRegression(inputs=1, classes=2)
     >>> path = train(
-    ...     network, network.initial_weights(0), data, learning_rate=1.0, batch_size=2, steps=[0, 10], rng=0
+    ...     network,
+    ...     network.initial_weights(0),
+    ...     data,
+    ...     learning_rate=1.0,
+    ...     batch_size=2,
+    ...     steps=[0, 10],
+    ...     rng=0,
     ... )
     >>> path.shape
     (2, 4)

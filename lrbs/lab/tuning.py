@@ -77,7 +77,8 @@ def tuned_rate(learning_rates: ArrayLike, values: ArrayLike) -> TunedRate:
     Examples
     --------
     >>> rates = np.array([0.1, 0.2, 0.4])
-    >>> best = tuned_rate(rates, np.log(rates / 0.2)[:, None] ** 2 + [1.0, 2.0])
+    >>> losses = np.log(rates / 0.2)[:, None] ** 2 + [1.0, 2.0]
+    >>> best = tuned_rate(rates, losses)
     >>> round(float(best.learning_rate), 6), float(best.value)
     (0.2, 1.5)
     """

@@ -114,7 +114,8 @@ def muon_newton_curvature(gradient: ArrayLike, max_lr: float) -> float:
 
     Examples
     --------
-    >>> round(muon_newton_curvature([[3.0, 0.0], [0.0, 4.0], [0.0, 0.0]], max_lr=0.5), 6)
+    >>> gradient = [[3.0, 0.0], [0.0, 4.0], [0.0, 0.0]]
+    >>> round(muon_newton_curvature(gradient, max_lr=0.5), 6)
     14.0
     """
     G = real_array(gradient, "gradient", ndim=2)
@@ -165,8 +166,8 @@ def two_sided_mean_field(rule: UpdateRule, gradient: Array, noise: Operator) -> 
 @formula(
     "lrbs.muon-surge",
     title="Where Muon's learning rate peaks, scalar form",
-    tex=r"\beta^{*}=\sqrt{\frac{t}{q-t}},\qquad t=\frac1n\operatorname{tr}H,\quad "
-    r"q=\operatorname{tr}(\operatorname{msign}(G)^\top H\operatorname{msign}(G))",
+    tex=r"\begin{gathered}\beta^{*}=\sqrt{\frac{t}{q-t}},\qquad t=\frac1n\operatorname{tr}H,\\"
+    r"q=\operatorname{tr}(\operatorname{msign}(G)^\top H\operatorname{msign}(G))\end{gathered}",
     chapter="muon",
     check="muon_surge",
 )

@@ -29,7 +29,7 @@ __all__ = ["linear", "saturation"]
 @formula(
     "10542.13",
     title="SGD's loss decrease at the optimal learning rate",
-    tex=r"\overline{\Delta\mathcal L}\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{noise}}/B},\qquad "
+    tex=r"\overline{\Delta\mathcal L}\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{noise}}/B},\quad "
     r"\Delta\mathcal L_{\max}=\frac{(g^\top g)^2}{2\,g^\top Hg}",
     chapter="status-quo",
     check="sgd_loss_decrease",

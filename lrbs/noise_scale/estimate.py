@@ -104,7 +104,7 @@ class NoiseScaleEstimate:
         -----
         The values of |g|^2 / tr(Sigma) that the two estimates do not contradict, inverted, with a
         quantile of Student's t. For normal estimates it covers exactly, at any size of the error, which
-        trace/squared_gradient +- a multiple of `noise_scale_se` does not.
+        the symmetric trace/squared_gradient ± a multiple of `noise_scale_se` does not.
         """
         if not fraction(level, "level") > 0:
             raise ValueError(f"level must be in (0, 1); got {level:.6g}")

@@ -55,8 +55,8 @@ class _Moments:
 @formula(
     "10542.d49",
     title="The noise scale from the gradients of workers",
-    tex=r"\begin{aligned}\bar g&=\frac1W\sum_ig_i,\qquad "
-    r"\hat\Sigma=\frac1{W-1}\sum_i(g_i-\bar g)(g_i-\bar g)^\top,\\ "
+    tex=r"\begin{aligned}\bar g&=\frac1W\sum_ig_i,\\ "
+    r"\hat\Sigma&=\frac1{W-1}\sum_i(g_i-\bar g)(g_i-\bar g)^\top,\\ "
     r"B_{\text{simple}}&\approx\frac{b\operatorname{tr}\hat\Sigma}"
     r"{\Vert\bar g\Vert^2-\operatorname{tr}\hat\Sigma/W}\end{aligned}",
     chapter="schedules",

@@ -79,7 +79,8 @@ class L1:
 
     Examples
     --------
-    >>> trace, squared_gradient = L1().scale(np.array([1.0, 1.0]), np.array([4.0, 16.0]), np.inf)
+    >>> mean, variances = np.array([1.0, 1.0]), np.array([4.0, 16.0])
+    >>> trace, squared_gradient = L1().scale(mean, variances, np.inf)
     >>> trace / squared_gradient
     9.0
     """

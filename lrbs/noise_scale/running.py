@@ -85,7 +85,8 @@ class RunningNoiseScale:
     Examples
     --------
     >>> running = RunningNoiseScale(decay=0.9, unit="tokens")
-    >>> for trace, squared_gradient in [(900.0, 1.2), (1100.0, 0.8), (1000.0, 1.0)]:
+    >>> steps = [(900.0, 1.2), (1100.0, 0.8), (1000.0, 1.0)]
+    >>> for trace, squared_gradient in steps:
     ...     running.add(trace, squared_gradient)
     >>> round(running.estimate.noise_scale)
     1010

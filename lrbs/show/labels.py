@@ -22,8 +22,8 @@ def power_of_ten(exponent: int) -> str:
 def number_text(value: float, digits: int = 3) -> str:
     """A number as a reader wants it: rounded, plain where that is short, else with a power of ten.
 
-    >>> number_text(1584.893), number_text(-0.25), number_text(1.5e-5), number_text(1e6)
-    ('1585', '−0.25', '1.5×10⁻⁵', '10⁶')
+    >>> [number_text(each) for each in (1584.893, -0.25, 1.5e-5, 1e6)]
+    ['1585', '−0.25', '1.5×10⁻⁵', '10⁶']
     """
     if value <= 0:
         return "−" + number_text(-value, digits) if value else "0"

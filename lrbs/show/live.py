@@ -141,16 +141,17 @@ def explore(
     >>> from lrbs.show import Axis, Slider, explore
     >>> batch_size = np.geomspace(1, 1e5, 40)
     >>> def curves(noise_scale):
-    ...     return {"SGD": (batch_size, lrbs.saturation(batch_size, 1.0, noise_scale))}
+    ...     rate = lrbs.saturation(batch_size, 1.0, noise_scale)
+    ...     return {"SGD": (batch_size, rate)}
     >>> explore(
     ...     curves,
-    ...     {"noise_scale": Slider("noise scale", np.geomspace(1, 1e4, 17), start=100)},
+    ...     {"noise_scale": Slider("noise scale", np.geomspace(1, 1e4, 17), 100)},
     ...     x=Axis("batch size", log=True),
     ...     y=Axis("learning rate", log=True),
     ...     caption="A larger noise scale moves the bend to the right.",
-    ...     alt="A curve that rises in proportion to the batch size, then levels off.",
+    ...     alt="A curve that rises with the batch size, then levels off.",
     ... )
-    Live figure (noise scale 100) of SGD: A curve that rises in proportion to the batch size, then levels off.
+    Live figure (noise scale 100) of SGD: A curve that rises with the batch size, then levels off.
     """
     figure = LiveFigure(record(curves, check_controls(sliders), x, y), caption, alt)
     size = len(figure.data)

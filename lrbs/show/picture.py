@@ -80,7 +80,15 @@ def _draw_series(
             axes.vlines(at["x"], at["low"], at["high"], color=colour, linewidth=1.2)
         axes.plot(at["x"], at["y"], color=colour, linestyle="none", marker=marker, label=name, zorder=3)
     elif kind == "band":
-        axes.fill_between(at["x"], at["low"], at["high"], color=colour, alpha=0.2, linewidth=0, label=name)
+        axes.fill_between(
+            at["x"],
+            at["low"],
+            at["high"],
+            facecolor=(colour, 0.2),
+            edgecolor=colour,
+            linewidth=0.6,
+            label=name,
+        )
     elif kind == "rule":
         across = axes.axvline if "x" in at else axes.axhline
         across(next(iter(at.values()))[0], color=colour, linestyle=(0, (2, 2)), linewidth=1.4, label=name)

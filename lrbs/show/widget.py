@@ -162,7 +162,8 @@ def interact(
     >>> def draw(figure, power):
     ...     axes = figure.subplots()
     ...     axes.plot([0, 1, 2], [0, 1, 2**power])
-    >>> interact(draw, {"power": Slider("power", [1, 2, 3])}, caption="Steeper.", alt="a bent line")
+    >>> sliders = {"power": Slider("power", [1, 2, 3])}
+    >>> interact(draw, sliders, caption="Steeper.", alt="a bent line")
     Figure with sliders (power 2): a bent line
     """
     controls = check_controls(sliders)

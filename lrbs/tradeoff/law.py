@@ -52,8 +52,8 @@ def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike
     repeats="11260.9",
     chapter="older-route",
     check="sign_steps_against_examples",
-    tex=r"\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1,\qquad "
-    r"\frac{E_{\min}}{S_{\min}}=B_{\text{loss}}",
+    tex=r"\begin{gathered}\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1,\\[4pt] "
+    r"\frac{E_{\min}}{S_{\min}}=B_{\text{loss}}\end{gathered}",
 )
 @formula("11280.11", repeats="11260.9", chapter="mean-field", check="sign_steps_against_examples")
 @formula(
@@ -66,8 +66,8 @@ def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike
     "10542.14",
     title="Steps against examples",
     tex=r"\begin{gathered}\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1,\\[4pt] "
-    r"S=\left(1+\frac{B_{\text{noise}}}{B}\right)S_{\min},\quad E=BS,\quad "
-    r"E_{\min}=B_{\text{noise}}S_{\min}\end{gathered}",
+    r"S=\left(1+\frac{B_{\text{noise}}}{B}\right)S_{\min},\\[4pt] "
+    r"E=BS,\quad E_{\min}=B_{\text{noise}}S_{\min}\end{gathered}",
     chapter="status-quo",
     check="steps_against_examples",
 )

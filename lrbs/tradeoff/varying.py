@@ -62,10 +62,10 @@ def frugal_batch_size(noise_scale: ArrayLike, step_price: ArrayLike) -> Array:
 @formula(
     "lrbs.batch-power",
     title="Steps against examples when the batch follows the noise scale",
-    tex=r"B\propto B_{\text{noise}}^{\,p}:\quad"
-    r"\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)="
-    r"\frac{\langle B_{\text{noise}}^{\,p}\rangle\,\langle B_{\text{noise}}^{\,1-p}\rangle}"
-    r"{\langle B_{\text{noise}}\rangle}",
+    tex=r"\begin{aligned}B\propto B_{\text{noise}}^{\,p}:\quad"
+    r"&\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)\\ "
+    r"&=\frac{\langle B_{\text{noise}}^{\,p}\rangle\,\langle B_{\text{noise}}^{\,1-p}\rangle}"
+    r"{\langle B_{\text{noise}}\rangle}\end{aligned}",
     chapter="schedules",
     check="tradeoff_of_batch_powers",
 )

@@ -23,7 +23,7 @@ SETTLED = """() => Promise.race([
   })(),
 ])"""
 
-REACHABLE = """() => [...document.querySelectorAll("pre")]
+REACHABLE = """() => [...document.querySelectorAll("pre, mjx-container")]
   .every((box) => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
 
 
@@ -105,7 +105,7 @@ class Visit:
         self.page.set_viewport_size({"width": width, "height": 900 if width > 600 else 844})
         self.page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
         self.page.evaluate(SETTLED)  # figures have followed the width, colours the scheme
-        self.page.wait_for_function(REACHABLE)  # the theme gives boxes that scroll a tab stop, a little later
+        self.page.wait_for_function(REACHABLE)  # boxes that scroll get a tab stop a little later
 
     def close(self) -> None:
         self.context.close()

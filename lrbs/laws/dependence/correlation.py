@@ -27,15 +27,17 @@ formula(
     "lrbs.orthant",
     title="Mean product of two signs of normal noise",
     tex=r"\begin{aligned}\mathbb E[\operatorname{sign}(x)\operatorname{sign}(y)]"
-    r"&=1-4T\!\left(h,\tfrac{k-\rho h}{h\sqrt{1-\rho^2}}\right)\\"
-    r"&\quad-4T\!\left(k,\tfrac{h-\rho k}{k\sqrt{1-\rho^2}}\right)-2\,[hk<0]\end{aligned}",
+    r"&=1-2\,[hk<0]\\"
+    r"&-4T\!\left(h,\tfrac{k-\rho h}{h\sqrt{1-\rho^2}}\right)\\"
+    r"&-4T\!\left(k,\tfrac{h-\rho k}{k\sqrt{1-\rho^2}}\right)\end{aligned}",
     chapter="independence",
     check="orthant_probability",
 )(sign_product_mean)
 formula(
     "lrbs.arcsine",
     title="The arcsine law",
-    tex=r"h=k=0:\quad\mathbb E[\operatorname{sign}(x)\operatorname{sign}(y)]=\frac2\pi\arcsin\rho",
+    tex=r"\begin{gathered}h=k=0:\\[4pt] "
+    r"\mathbb E[\operatorname{sign}(x)\operatorname{sign}(y)]=\frac2\pi\arcsin\rho\end{gathered}",
     chapter="independence",
     check="arcsine_law",
 )(sign_product_mean)
@@ -45,7 +47,7 @@ formula(
     tex=r"\mathbb E[\operatorname{sign}(x)\operatorname{sign}(y)]\approx"
     r"\frac{hk+\rho}{\sqrt{(1+h^2)(1+k^2)}}",
     chapter="independence",
-    check="arcsine_law",
+    check="product_of_two_signs",
 )(mean_field)
 
 
@@ -53,8 +55,8 @@ formula(
 @formula(
     "lrbs.correlated-moments",
     title="Second moment of signs with correlated noise, scalar form",
-    tex=r"\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]\approx\beta^2ss^\top+(1-\beta^2)R,"
-    r"\quad R_{ij}=\frac{\Sigma_{ij}}{\sigma_i\sigma_j},\quad s=\operatorname{sign}(g)",
+    tex=r"\begin{aligned}\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]"
+    r"&\approx\beta^2ss^\top+(1-\beta^2)R,\\ R_{ij}&=\frac{\Sigma_{ij}}{\sigma_i\sigma_j}\end{aligned}",
     chapter="independence",
     check="correlated_scalar_form",
 )
@@ -87,7 +89,8 @@ def correlation_trace(model: LocalModel) -> float:
     Examples
     --------
     >>> hessian = [[1.0, 0.5], [0.5, 1.0]]
-    >>> correlation_trace(LocalModel([1.0, 1.0], [[4.0, 2.0], [2.0, 4.0]], hessian))
+    >>> model = LocalModel([1.0, 1.0], [[4.0, 2.0], [2.0, 4.0]], hessian)
+    >>> correlation_trace(model)
     2.5
     """
     return trace_product(_correlation(model.covariance), model.hessian)
@@ -96,8 +99,9 @@ def correlation_trace(model: LocalModel) -> float:
 @formula(
     "lrbs.correlated-loss",
     title="Loss decrease of signs with correlated noise",
-    tex=r"\overline{\Delta\mathcal L}\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{loss}}/B},\qquad "
-    r"B_{\text{loss}}=B_{\text{simple}}\,\frac{\operatorname{tr}(RH)}{s^\top Hs}",
+    tex=r"\begin{aligned}\overline{\Delta\mathcal L}"
+    r"&\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{loss}}/B},\\"
+    r" B_{\text{loss}}&=B_{\text{simple}}\,\frac{\operatorname{tr}(RH)}{s^\top Hs}\end{aligned}",
     chapter="independence",
     check="correlated_law_is_its_moments",
 )
@@ -137,8 +141,10 @@ def correlated_law(model: LocalModel, epsilon: float = 0.0) -> ScalarLaw:
 
     Examples
     --------
-    >>> model = LocalModel([1.0, 1.0], [[1.0, -0.8], [-0.8, 1.0]], [[1.0, 0.9], [0.9, 1.0]])
-    >>> round(correlated_law(model).peak_batch_size, 4)  # in samples; B_simple is 1
+    >>> noise, hessian = [[1.0, -0.8], [-0.8, 1.0]], [[1.0, 0.9], [0.9, 1.0]]
+    >>> model = LocalModel([1.0, 1.0], noise, hessian)
+    >>> # In samples; B_simple is 1.
+    >>> round(correlated_law(model).peak_batch_size, 4)
     0.209
     """
     return replace(soft_law(model, epsilon), noise_curvature=correlation_trace(model))
@@ -147,10 +153,10 @@ def correlated_law(model: LocalModel, epsilon: float = 0.0) -> ScalarLaw:
 @formula(
     "lrbs.arcsine-trace",
     title="Small batches of correlated normal noise, exactly",
-    tex=r"\begin{aligned}B\to0:\quad\eta^*&\to\sqrt{\frac{2B}\pi}\,"
-    r"\frac{\sum_ig_i^2/\sigma_i}{\operatorname{tr}(AH)},\quad A_{ij}=\frac2\pi\arcsin R_{ij},\\"
-    r"\frac2\pi&\le\frac{\operatorname{tr}(AH)}{\operatorname{tr}(RH)}\le1"
-    r"\quad\text{if all }R_{ij}H_{ij}\ge0\end{aligned}",
+    tex=r"\begin{gathered}B\to0:\quad\eta^*\sim\sqrt{\frac{2B}\pi}\,"
+    r"\frac{\sum_ig_i^2/\sigma_i}{\operatorname{tr}(AH)},\\[4pt] A_{ij}=\frac2\pi\arcsin R_{ij},\\[4pt] "
+    r"\frac2\pi\le\frac{\operatorname{tr}(AH)}{\operatorname{tr}(RH)}\le1"
+    r"\quad\text{if all }R_{ij}H_{ij}\ge0\end{gathered}",
     chapter="independence",
     check="small_batches_of_correlated_noise",
 )

@@ -15,8 +15,8 @@ __all__ = ["contaminated_sign_mean", "sign_variance"]
 @formula(
     "lrbs.central-density",
     title="What signs see of the noise",
-    tex=r"\mathbb E[\operatorname{sign}(g+\xi)]=2f(0)\,g+O(g^3),\qquad"
-    r"\sigma_{\text{sign}}^2=\frac1{4f(0)^2}",
+    tex=r"\begin{aligned}\mathbb E[\operatorname{sign}(g+\xi)]&=2f(0)\,g+o(g),\\ "
+    r"\sigma_{\text{sign}}^2&=\frac1{4f(0)^2}\end{aligned}",
     chapter="independence",
     check="central_density",
 )
@@ -46,8 +46,8 @@ def sign_variance(central_density: ArrayLike) -> Array:
 @formula(
     "lrbs.contaminated",
     title="Mean sign with rare outliers",
-    tex=r"\mathbb E[\operatorname{sign}(\tilde g_B)]=\sum_{k=0}^B\binom Bkp^k(1-p)^{B-k}"
-    r"\operatorname{erf}\!\left(\frac{gB}{\sigma\sqrt{2(B-k+kf^2)}}\right)",
+    tex=r"\begin{aligned}\mathbb E[\operatorname{sign}(\tilde g_B)]&=\sum_{k=0}^B\binom Bkp^k(1-p)^{B-k}\\"
+    r"&\quad\times\operatorname{erf}\!\left(\frac{gB}{\sigma\sqrt{2(B-k+k\lambda^2)}}\right)\end{aligned}",
     chapter="independence",
     check="rare_outliers",
 )
@@ -65,7 +65,7 @@ def contaminated_sign_mean(
     share : float
         Probability p in [0, 1) that a sample is an outlier.
     factor : float
-        Its deviation in units of the ordinary one, >= 0.
+        lambda, its deviation in units of the ordinary one, >= 0.
 
     Returns
     -------

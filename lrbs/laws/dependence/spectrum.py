@@ -45,7 +45,8 @@ def noise_spectrum(model: LocalModel) -> NoiseSpectrum:
 
     Examples
     --------
-    >>> model = LocalModel([1.0, 1.0], [[2.0, 1.0], [1.0, 2.0]], [[0.0, 1.0], [1.0, 0.0]])
+    >>> noise, hessian = [[2.0, 1.0], [1.0, 2.0]], [[0.0, 1.0], [1.0, 0.0]]
+    >>> model = LocalModel([1.0, 1.0], noise, hessian)
     >>> noise_spectrum(model).variances.round(12)
     array([3., 1.])
     """

@@ -20,8 +20,8 @@ __all__ = ["fitted_noise_scale", "mean_noise_scale", "power_of_mean"]
 @formula(
     "lrbs.mean-ratio",
     title="Noise scales as power means",
-    tex=r"B_{p,q}=\left(\frac{\sum_i|g_i|^q\left(\sigma_i/|g_i|\right)^p}{\sum_i|g_i|^q}\right)^{2/p},"
-    r"\qquad B_{\text{simple}}=B_{2,2}",
+    tex=r"\begin{aligned}B_{p,q}&=\left(\frac{\sum_i|g_i|^q\left(\sigma_i/|g_i|\right)^p}"
+    r"{\sum_i|g_i|^q}\right)^{2/p},\\ B_{\text{simple}}&=B_{2,2}\end{aligned}",
     chapter="independence",
     check="noise_scales_as_power_means",
 )
@@ -46,7 +46,7 @@ def mean_noise_scale(
 
     Examples
     --------
-    >>> [round(mean_noise_scale([1, 1], [1, 3], power, 1), 4) for power in (2, 0, -1)]
+    >>> [round(mean_noise_scale([1, 1], [1, 3], p, 1), 4) for p in (2, 0, -1)]
     [5.0, 3.0, 2.25]
     """
     g, sigma = _pair(gradient, deviation)
@@ -89,8 +89,8 @@ def power_of_mean(
 @formula(
     "lrbs.fitted-scale",
     title="The best single noise scale for the alignment of signs",
-    tex=r"\min_{B_{\text{fit}}}\sum_B\left[\log\sum_i\frac{|g_i|}{\sqrt{1+\sigma_i^2/g_i^2B}}"
-    r"-\log\frac{\sum_i|g_i|}{\sqrt{1+B_{\text{fit}}/B}}\right]^2",
+    tex=r"\begin{aligned}\min_{B_{\text{fit}}}\sum_B\biggl[&\log\sum_i\frac{|g_i|}"
+    r"{\sqrt{1+(\sigma_i^2/g_i^2)/B}}\\&-\log\frac{\sum_i|g_i|}{\sqrt{1+B_{\text{fit}}/B}}\biggr]^2\end{aligned}",
     chapter="independence",
     check="best_single_noise_scale",
 )

@@ -2,7 +2,8 @@
 
 The mean field of a quotient takes the mean above and below the line; for Adam what is below is itself an
 average, so that this becomes exact as beta_2 -> 1. What is missing at a finite beta_2 stands in
-adam_normal.py, what follows for the learning rate in adam_curves.py.
+:mod:`lrbs.laws.memory.adam_normal`, what follows for the learning rate in
+:mod:`lrbs.laws.memory.adam_curves`.
 """
 
 from __future__ import annotations
@@ -48,16 +49,17 @@ class AdamState:
 @formula(
     "11267.1",
     title="AdamW: the step with decoupled weight decay",
-    tex=r"\text{AdamW}:\quad u_t=\frac{\hat m_t}{\sqrt{\hat v_t}+\epsilon},\qquad "
-    r"\theta_t=\theta_{t-1}-\eta_t\,(u_t+\lambda_t\,\theta_{t-1})",
+    tex=r"\begin{gathered}\text{AdamW}:\quad u_t=\frac{\hat m_t}{\sqrt{\hat v_t}+\epsilon},\\"
+    r"\theta_t=\theta_{t-1}-\eta_t\,(u_t+\lambda_t\,\theta_{t-1})\end{gathered}",
     chapter="update-rms",
     check="adam_recursion_against_rule",
 )
 @formula(
     "11301.12",
     title="Adam",
-    tex=r"\begin{aligned}m_t&=\beta_1m_{t-1}+(1-\beta_1)\,g_t,&\hat m_t&=\frac{m_t}{1-\beta_1^t},\\"
-    r"v_t&=\beta_2v_{t-1}+(1-\beta_2)\,g_t^2,&\hat v_t&=\frac{v_t}{1-\beta_2^t},\\"
+    tex=r"\begin{aligned}m_t&=\beta_1m_{t-1}+(1-\beta_1)\,g_t,\\"
+    r"v_t&=\beta_2v_{t-1}+(1-\beta_2)\,g_t^2,\\"
+    r"\hat m_t&=\frac{m_t}{1-\beta_1^t},\qquad\hat v_t=\frac{v_t}{1-\beta_2^t},\\"
     r"\theta_t&=\theta_{t-1}-\eta_t\,\frac{\hat m_t}{\sqrt{\hat v_t}+\epsilon}\end{aligned}",
     chapter="ema",
     check="adam_recursion_against_rule",
@@ -91,7 +93,9 @@ def adamw_step(
 
     Examples
     --------
-    >>> weights, state = adamw_step([1.0, 1.0], [0.3, -20.0], AdamState.zeros(2), learning_rate=0.1)
+    >>> weights, state = adamw_step(
+    ...     [1.0, 1.0], [0.3, -20.0], AdamState.zeros(2), learning_rate=0.1
+    ... )
     >>> weights  # the first step is a sign
     array([0.9, 1.1])
     """
@@ -196,7 +200,7 @@ def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
 @formula(
     "11301.17",
     title="Mean square of Adam's update at beta_1 = 1",
-    tex=r"\beta_1\to1:\qquad\mathbb E[\tilde\varphi_B^2]\approx\frac{g_t^2}{g_t^2+\sigma_t^2/B}"
+    tex=r"\beta_1\to1:\quad\mathbb E[\tilde\varphi_B^2]\approx\frac{g_t^2}{g_t^2+\sigma_t^2/B}"
     r"\approx\mathbb E[\tilde\varphi_B]^2",
     chapter="ema",
     check="two_special_cases_of_adam",
@@ -211,9 +215,9 @@ def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
 @formula(
     "11301.16",
     title="Mean square of Adam's update, mean field",
-    tex=r"\mathbb E[\tilde\varphi_B^2]=\mathbb E\!\left[\frac{m_t^2}{v_t}\right]"
-    r"\approx\frac{\mathbb E[m_t^2]}{\mathbb E[v_t]}"
-    r"\approx\frac{g_t^2+\frac{1-\beta_1}{1+\beta_1}\,\sigma_t^2/B}{g_t^2+\sigma_t^2/B}",
+    tex=r"\begin{aligned}\mathbb E[\tilde\varphi_B^2]"
+    r"&=\mathbb E\!\left[\frac{m_t^2}{v_t}\right]\approx\frac{\mathbb E[m_t^2]}{\mathbb E[v_t]}\\"
+    r"&\approx\frac{g_t^2+\frac{1-\beta_1}{1+\beta_1}\,\sigma_t^2/B}{g_t^2+\sigma_t^2/B}\end{aligned}",
     chapter="ema",
     check="adam_square_over_the_plane",
 )
@@ -244,7 +248,8 @@ def square_update(gradient: ArrayLike, variance: ArrayLike, beta1: float) -> Arr
 
     Examples
     --------
-    >>> round(float(square_update(0.0, 1.0, beta1=0.9)), 4)  # pure noise: 1/19
+    >>> # Pure noise: 1/19.
+    >>> round(float(square_update(0.0, 1.0, beta1=0.9)), 4)
     0.0526
     """
     mu, spread = np.broadcast_arrays(*_coordinates(gradient, variance))
@@ -271,9 +276,10 @@ def square_from_mean(mean: ArrayLike, beta1: float) -> Array:
 @formula(
     "11301.20",
     title="Second moment of Adam's update",
-    tex=r"\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]\approx"
-    r"\mathbb E[\tilde\varphi_B]\,\mathbb E[\tilde\varphi_B]^\top"
-    r"+\frac{1-\beta_1}{1+\beta_1}\operatorname{diag}\!\left(1-\mathbb E[\tilde\varphi_B]^2\right)",
+    tex=r"\begin{aligned}\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]\approx\;"
+    r"&\mathbb E[\tilde\varphi_B]\,\mathbb E[\tilde\varphi_B]^\top\\"
+    r"&+\frac{1-\beta_1}{1+\beta_1}\operatorname{diag}\!"
+    r"\left(1-\mathbb E[\tilde\varphi_B]^2\right)\end{aligned}",
     chapter="ema",
     check="second_moment_of_adam",
 )

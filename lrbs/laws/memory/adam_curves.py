@@ -95,8 +95,9 @@ def full_momentum_lr(
 @formula(
     "lrbs.adam-loss",
     title="Adam's loss decrease at the optimal learning rate",
-    tex=r"\begin{gathered}\overline{\Delta\mathcal L}\approx\frac{\Delta\mathcal L_{\max}}"
-    r"{1+B_{\text{loss}}/B},\\\Delta\mathcal L_{\max}=\frac{(\sum_i|g_i|)^2}{2\,s^\top Hs},\qquad "
+    tex=r"\begin{gathered}\overline{\Delta\mathcal L}\approx"
+    r"\frac{\Delta\mathcal L_{\max}}{1+B_{\text{loss}}/B},\\"
+    r"\Delta\mathcal L_{\max}=\frac{(\sum_i|g_i|)^2}{2\,s^\top Hs},\\"
     r"B_{\text{loss}}=c\,B_{\text{simple}}\,\frac{\operatorname{tr}H}{s^\top Hs}\end{gathered}",
     chapter="ema",
     check="loss_decrease_of_adam",
@@ -104,32 +105,35 @@ def full_momentum_lr(
 @formula(
     "lrbs.adam-peak",
     title="Where Adam's learning rate peaks, any Hessian",
-    tex=r"s^\top Hs>2c\operatorname{tr}H:\qquad B_{\text{peak}}="
-    r"\frac{c\operatorname{tr}H}{s^\top Hs-2c\operatorname{tr}H}\,B_{\text{simple}}",
+    tex=r"\begin{gathered}s^\top Hs>2c\operatorname{tr}H:\\"
+    r"B_{\text{peak}}=\frac{c\operatorname{tr}H}{s^\top Hs-2c\operatorname{tr}H}\,"
+    r"B_{\text{simple}}\end{gathered}",
     chapter="ema",
     check="peak_of_adam",
 )
 @formula(
     "11301.tsurge",
     title="Where Adam's learning rate peaks, diagonal Hessian",
-    tex=r"\beta^*=\sqrt{\frac{1-\beta_1}{2\beta_1}};\qquad\beta_1>\tfrac13:\quad "
-    r"B_{\text{peak}}=\frac{1-\beta_1}{3\beta_1-1}\,B_{\text{simple}}",
+    tex=r"\begin{gathered}\beta^*=\sqrt{\frac{1-\beta_1}{2\beta_1}},\\"
+    r"\beta_1>\tfrac13:\quad "
+    r"B_{\text{peak}}=\frac{1-\beta_1}{3\beta_1-1}\,B_{\text{simple}}\end{gathered}",
     chapter="ema",
     check="peak_of_adam",
 )
 @formula(
     "11301.22",
     title="Adam's optimal learning rate for a diagonal Hessian",
-    tex=r"H\text{ diagonal}:\qquad\eta^*\approx\frac{\sum_i|g_i|}"
-    r"{\left(\frac1\beta\,\frac{1-\beta_1}{1+\beta_1}+\beta\,\frac{2\beta_1}{1+\beta_1}\right)\sum_iH_{ii}}",
+    tex=r"\begin{gathered}H\text{ diagonal}:\\"
+    r"\eta^*\approx\frac{\sum_i|g_i|}"
+    r"{\left(\frac1\beta\,\frac{1-\beta_1}{1+\beta_1}+\beta\,\frac{2\beta_1}{1+\beta_1}\right)\sum_iH_{ii}}\end{gathered}",
     chapter="ema",
     check="adam_with_a_diagonal_hessian",
 )
 @formula(
     "11301.21",
     title="Adam's optimal learning rate",
-    tex=r"\begin{gathered}\eta^*\approx\frac{\sum_i|g_i|}{\frac{c}{\beta}\sum_iH_{ii}"
-    r"+\beta\left(\sum_{i,j}H_{ij}\operatorname{sign}(g_ig_j)-c\sum_iH_{ii}\right)},\\"
+    tex=r"\begin{gathered}\eta^*\approx\frac{\sum_i|g_i|}{\frac c\beta\,T+\beta\,(Q-c\,T)},\\"
+    r"T=\sum_iH_{ii},\qquad Q=\sum_{i,j}H_{ij}\operatorname{sign}(g_ig_j),\\"
     r"\beta=\left(1+\frac{B_{\text{simple}}}{B}\right)^{-1/2},\qquad "
     r"c=\frac{1-\beta_1}{1+\beta_1}\end{gathered}",
     chapter="ema",
@@ -154,7 +158,9 @@ def adam_law(model: LocalModel, beta1: float) -> ScalarLaw:
 
     Examples
     --------
-    >>> model = LocalModel(gradient=[1.0, 1.0], covariance=[100.0, 100.0], hessian=[1.0, 1.0])
+    >>> model = LocalModel(
+    ...     gradient=[1.0, 1.0], covariance=[100.0, 100.0], hessian=[1.0, 1.0]
+    ... )
     >>> law = adam_law(model, beta1=0.9)
     >>> round(law.peak_batch_size / model.simple_noise_scale, 4)
     0.0588

@@ -138,9 +138,9 @@ def _fluctuations(mu: Array, spread: Array, beta2: float) -> Array:
 @formula(
     "lrbs.adam-mean",
     title="Adam's mean update at finite beta_2",
-    tex=r"\begin{aligned}\mathbb E\!\left[\frac{m_t}{\sqrt{v_t}}\right]\approx\frac{\mu}{\sqrt V}\Bigl[1"
-    r"&+\frac38\,\frac{1-\beta_2}{1+\beta_2}\,\frac{4\mu^2\sigma^2+2\sigma^4}{V^2}\\"
-    r"&-\frac{(1-\beta_1)(1-\beta_2)}{1-\beta_1\beta_2}\,\frac{\sigma^2}{V}\Bigr]\end{aligned}",
+    tex=r"\begin{aligned}\mathbb E\!\left[\frac{m_t}{\sqrt{v_t}}\right]\approx\frac\mu{\sqrt V}\Bigl[1"
+    r"&+\frac34\frac{1-\beta_2}{1+\beta_2}\frac{2\mu^2\sigma^2+\sigma^4}{V^2}\\"
+    r"&-\frac{(1-\beta_1)(1-\beta_2)}{1-\beta_1\beta_2}\frac{\sigma^2}{V}\Bigr]\!\end{aligned}",
     chapter="ema",
     check="adam_mean_over_beta2",
 )
@@ -175,18 +175,18 @@ def corrected_mean(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2
 @formula(
     "11267.tfinite",
     title="Adam's mean square under pure noise at finite beta_2",
-    tex=r"\mu=0:\quad\mathbb E[u_t^2]\approx c\left[1+\frac{2(1-\beta_2)}{1+\beta_2}"
-    r"-\frac{2(1-\beta_1^2)(1-\beta_2)}{1-\beta_1^2\beta_2}\right]",
+    tex=r"\begin{aligned}\mu=0:\;\mathbb E[u_t^2]\approx c\,\Bigl[1&+\frac{2(1-\beta_2)}{1+\beta_2}\\"
+    r"&-\frac{2(1-\beta_1^2)(1-\beta_2)}{1-\beta_1^2\beta_2}\Bigr]\end{aligned}",
     chapter="update-rms",
     check="square_at_finite_beta2",
 )
 @formula(
     "lrbs.adam-square",
     title="Adam's mean square at finite beta_2",
-    tex=r"\begin{aligned}\mathbb E[u_t^2]\approx\;&\frac{\mu^2+c\sigma^2}{V}"
-    r"\left[1+\frac{1-\beta_2}{1+\beta_2}\,"
-    r"\frac{4\mu^2\sigma^2+2\sigma^4}{V^2}\right]\\&-\frac{1-\beta_2}{V^2}\left[\frac{4(1-\beta_1)\mu^2\sigma^2}"
-    r"{1-\beta_1\beta_2}+\frac{2(1-\beta_1)^2\sigma^4}{1-\beta_1^2\beta_2}\right]\end{aligned}",
+    tex=r"\begin{aligned}&\mathbb E[u_t^2]\approx\frac{\mu^2+c\sigma^2}{V}\Bigl[1"
+    r"+\frac{1-\beta_2}{1+\beta_2}\,\frac{4\mu^2\sigma^2+2\sigma^4}{V^2}\Bigr]\\"
+    r"&-\frac{1-\beta_2}{V^2}\Bigl[\!\frac{4(1-\beta_1)\mu^2\sigma^2}{1-\beta_1\beta_2}"
+    r"+\frac{2(1-\beta_1)^2\sigma^4}{1-\beta_1^2\beta_2}\!\Bigr]\end{aligned}",
     chapter="update-rms",
     check="square_at_finite_beta2",
 )
@@ -202,7 +202,8 @@ def corrected_square(gradient: ArrayLike, variance: ArrayLike, beta1: float, bet
 
     Examples
     --------
-    >>> round(float(corrected_square(0.0, 1.0, beta1=0.9, beta2=0.95)) ** 0.5, 4)
+    >>> square = corrected_square(0.0, 1.0, beta1=0.9, beta2=0.95)
+    >>> round(float(square) ** 0.5, 4)
     0.2258
     """
     mu, spread = real_array(gradient, "gradient"), positive(variance, "variance")

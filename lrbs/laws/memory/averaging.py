@@ -2,7 +2,7 @@
 
 An optimiser with memory acts on m_t = sum_k w_k g_{t-k}. If the gradient stands still and the noise of
 each step is new, m_t has the mean (sum w) g and the covariance (sum w^2) Sigma/B. What these two sums do to a
-step stands in momentum.py.
+step stands in :mod:`lrbs.laws.memory.momentum`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def ema_step(average: ArrayLike, value: ArrayLike, decay: float) -> Array:
 @formula(
     "11267.2",
     title="Adam's two averages, written out",
-    tex=r"m_t=(1-\beta_1)\sum_{i=1}^t\beta_1^{t-i}g_i,\qquad v_t=(1-\beta_2)\sum_{i=1}^t\beta_2^{t-i}g_i^2",
+    tex=r"\begin{aligned}m_t&=(1-\beta_1)\sum_{i=1}^t\beta_1^{t-i}g_i,\\"
+    r"v_t&=(1-\beta_2)\sum_{i=1}^t\beta_2^{t-i}g_i^2\end{aligned}",
     chapter="update-rms",
     check="recursion_against_weights",
 )
@@ -99,8 +100,9 @@ def lion_weights(beta1: float, beta2: float, steps: int) -> Array:
 @formula(
     "11301.14",
     title="Mean of Adam's second average",
-    tex=r"\mathbb E[v_t]=(1-\beta_2)\sum_{s=1}^t\beta_2^{t-s}\left(g_s^2+\frac{\sigma_s^2}{B}\right)"
-    r"\approx g_t^2+\frac{\sigma_t^2}{B}",
+    tex=r"\begin{aligned}\mathbb E[v_t]&=(1-\beta_2)\sum_{s=1}^t\beta_2^{t-s}"
+    r"\left(g_s^2+\frac{\sigma_s^2}{B}\right)\\"
+    r"&\approx g_t^2+\frac{\sigma_t^2}{B}\end{aligned}",
     chapter="ema",
     check="second_average_of_adam",
 )
@@ -159,7 +161,8 @@ def averaged_covariance(covariances: ArrayLike, weights: ArrayLike) -> Array:
 @formula(
     "11301.5",
     title="Mean of the average under a constant gradient",
-    tex=r"\mathbb E[m_t]=(1-\beta_1)\sum_{s=1}^t\beta_1^{t-s}\,g_t=(1-\beta_1^t)\,g_t\approx g_t",
+    tex=r"\begin{aligned}\mathbb E[m_t]&=(1-\beta_1)\sum_{s=1}^t\beta_1^{t-s}\,g_t\\"
+    r"&=(1-\beta_1^t)\,g_t\approx g_t\end{aligned}",
     chapter="ema",
     check="average_at_finite_time",
 )
@@ -184,8 +187,8 @@ def ema_gain(decay: float, steps: float = math.inf) -> float:
 @formula(
     "11267.5",
     title="Variance of the average of gradients",
-    tex=r"\operatorname{Var}[m_t]=\frac{(1-\beta_1)^2(1-\beta_1^{2t})}{1-\beta_1^2}\,\sigma^2"
-    r"\to\frac{1-\beta_1}{1+\beta_1}\,\sigma^2",
+    tex=r"\begin{aligned}\operatorname{Var}[m_t]&=\frac{(1-\beta_1)^2(1-\beta_1^{2t})}{1-\beta_1^2}\,\sigma^2\\"
+    r"&\to\frac{1-\beta_1}{1+\beta_1}\,\sigma^2\end{aligned}",
     chapter="update-rms",
     check="average_at_finite_time",
 )
@@ -224,7 +227,8 @@ def ema_noise_factor(decay: float, steps: float = math.inf) -> float:
 @formula(
     "lrbs.ema-lag",
     title="The average lags behind a moving gradient",
-    tex=r"g_s=g_t-(t-s)\,d:\qquad\mathbb E[m_t]\to g_t-\frac{\beta_1}{1-\beta_1}\,d",
+    tex=r"\begin{gathered}g_s=g_t-(t-s)\,d:\\"
+    r"\mathbb E[m_t]\to g_t-\frac{\beta_1}{1-\beta_1}\,d\end{gathered}",
     chapter="ema",
     check="average_of_a_moving_gradient",
 )

@@ -56,7 +56,8 @@ def batch_multiplier(weights: ArrayLike) -> float:
 
     Examples
     --------
-    >>> batch_multiplier([0.25, 0.25, 0.25, 0.25])  # four batches, one gradient
+    >>> # Four batches, one gradient.
+    >>> batch_multiplier([0.25, 0.25, 0.25, 0.25])
     4.0
     """
     w = vector(weights, "weights")
@@ -80,8 +81,10 @@ def ema_batch_multiplier(decay: float, steps: float = math.inf) -> float:
 
     Examples
     --------
-    >>> round(ema_batch_multiplier(0.9), 6), round(ema_batch_multiplier(0.9, steps=1), 6)
-    (19.0, 1.0)
+    >>> round(ema_batch_multiplier(0.9), 6)
+    19.0
+    >>> round(ema_batch_multiplier(0.9, steps=1), 6)
+    1.0
     """
     return ema_gain(decay, steps) ** 2 / ema_noise_factor(decay, steps)
 
@@ -89,8 +92,8 @@ def ema_batch_multiplier(decay: float, steps: float = math.inf) -> float:
 @formula(
     "lrbs.nesterov",
     title="Batch multiplier of Nesterov's momentum",
-    tex=r"\tilde\varphi_B=\beta_1m_t+(1-\beta_1)\,\tilde g_{B,t}:\qquad "
-    r"B\to\frac{1+\beta_1}{(1-\beta_1)(1+2\beta_1-2\beta_1^3)}\,B",
+    tex=r"\begin{gathered}\tilde\varphi_B=\beta_1m_t+(1-\beta_1)\,\tilde g_{B,t}:\\"
+    r"B\to\frac{1+\beta_1}{(1-\beta_1)(1+2\beta_1-2\beta_1^3)}\,B\end{gathered}",
     chapter="ema",
     check="linear_averages_multiply_the_batch",
 )
@@ -109,8 +112,8 @@ def nesterov_batch_multiplier(momentum: float) -> float:
 @formula(
     "lrbs.lion",
     title="Batch multiplier of Lion",
-    tex=r"\tilde\varphi_B=\operatorname{sign}(\beta_1m_{t-1}+(1-\beta_1)\,\tilde g_{B,t}):\qquad "
-    r"B\to\frac{B}{(1-\beta_1)^2+\beta_1^2\,\frac{1-\beta_2}{1+\beta_2}}",
+    tex=r"\begin{gathered}\tilde\varphi_B=\operatorname{sign}(\beta_1m_{t-1}+(1-\beta_1)\,\tilde g_{B,t}):\\"
+    r"B\to\frac{B}{(1-\beta_1)^2+\beta_1^2\,\frac{1-\beta_2}{1+\beta_2}}\end{gathered}",
     chapter="ema",
     check="linear_averages_multiply_the_batch",
 )
@@ -134,9 +137,9 @@ def effective_batch_size(batch_size: ArrayLike, momentum: float) -> Array:
 @formula(
     "11301.8",
     title="Optimal learning rate of SGD with momentum",
-    tex=r"\eta^*\approx\frac{\eta_{\max}}{1+\frac{1-\beta_1}{1+\beta_1}\,B_{\text{noise}}/B},\qquad "
+    tex=r"\begin{gathered}\eta^*\approx\frac{\eta_{\max}}{1+\frac{1-\beta_1}{1+\beta_1}\,B_{\text{noise}}/B},\\"
     r"\eta_{\max}=\frac{g^\top g}{g^\top Hg},\quad "
-    r"B_{\text{noise}}=\frac{\operatorname{tr}(\Sigma H)}{g^\top Hg}",
+    r"B_{\text{noise}}=\frac{\operatorname{tr}(\Sigma H)}{g^\top Hg}\end{gathered}",
     chapter="ema",
     check="momentum_as_a_larger_batch",
 )

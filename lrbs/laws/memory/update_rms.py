@@ -36,7 +36,8 @@ def root_mean_square(update: ArrayLike) -> float:
 @formula(
     "11267.tsim",
     title="Update RMS of pure noise, by simulation",
-    tex=r"\Vert u_t\Vert_{\text{RMS}}\approx0.225\quad(\mu=0,\ \beta_1=0.9,\ \beta_2=0.95)",
+    tex=r"\begin{gathered}\mu=0,\quad\beta_1=0.9,\quad\beta_2=0.95:\\"
+    r"\Vert u_t\Vert_{\text{RMS}}\approx0.225\end{gathered}",
     chapter="update-rms",
     check="simulated_rms_of_pure_noise",
 )
@@ -78,8 +79,8 @@ def simulated_updates(
 @formula(
     "11267.8",
     title="Update RMS of pure noise",
-    tex=r"\mu=0:\qquad\Vert u_t\Vert_{\text{RMS}}\approx\sqrt{\frac{1-\beta_1}{1+\beta_1}}"
-    r"=0.2294\ldots\quad(\beta_1=0.9)",
+    tex=r"\begin{aligned}\mu=0:\;\Vert u_t\Vert_{\text{RMS}}&\approx\sqrt{\frac{1-\beta_1}{1+\beta_1}}\\"
+    r"&=0.2294\ldots\;(\beta_1=0.9)\end{aligned}",
     chapter="update-rms",
     check="rms_of_pure_noise",
 )
@@ -219,11 +220,11 @@ def signal_from_momentum_ratio(ratio: ArrayLike, momentum: float) -> Array:
 @formula(
     "lrbs.rms-average",
     title="The average signal that an update RMS shows",
-    tex=r"\rho_i=\frac{\mu_i^2}{\sigma_i^2}:\qquad "
+    tex=r"\begin{gathered}\rho_i=\frac{\mu_i^2}{\sigma_i^2}:\\"
     r"\frac{\Vert u\Vert_{\text{RMS}}^2-c}{1-\Vert u\Vert_{\text{RMS}}^2}"
-    r"=\sum_i\frac{\rho_i}{1+\rho_i}\Big/\sum_i\frac{1}{1+\rho_i}",
+    r"=\sum_i\frac{\rho_i}{1+\rho_i}\Big/\sum_i\frac{1}{1+\rho_i}\end{gathered}",
     chapter="update-rms",
-    check="rms_over_unequal_coordinates",
+    check="average_shown_by_the_rms",
 )
 def signal_seen_by_rms(signal: ArrayLike) -> float:
     """What the inversion of the update RMS gives when coordinates differ in their ratio of signal to noise.

@@ -21,7 +21,7 @@ __all__ = ["clip_mean", "clip_mean_by_slope", "clip_square", "hard_sigmoid", "sm
     title="A smooth stand-in for any sigmoid",
     tex=r"S(x)\approx\frac{x}{\sqrt{x^2+1/k^2}},\qquad k=S'(0)",
     chapter="epsilon",
-    check="stand_ins_for_sigmoids",
+    check="smooth_stand_in_for_sigmoids",
 )
 def smooth_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
     """x / sqrt(x^2 + 1/k^2): any odd function from -1 to 1, known by its slope k at 0.
@@ -46,14 +46,14 @@ def smooth_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
     title="The clip in place of the soft sign",
     tex=r"\operatorname{softsign}(x,\epsilon)\approx\operatorname{clip}(x/\epsilon,-1,1)",
     chapter="epsilon",
-    check="stand_ins_for_sigmoids",
+    check="clipped_stand_in_for_sigmoids",
 )
 @formula(
     "10563.4",
     title="A clipped line for any sigmoid",
     tex=r"S(x)\approx\operatorname{clip}(kx,-1,1)",
     chapter="epsilon",
-    check="stand_ins_for_sigmoids",
+    check="clipped_stand_in_for_sigmoids",
 )
 def hard_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
     """clip(k x, -1, 1): the same by a clipped line; with slope 1/epsilon a stand-in for the soft sign.
@@ -86,8 +86,9 @@ def hard_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
 @formula(
     "10563.7",
     title="Mean of the clip of normal noise, the integral",
-    tex=r"\mathbb E[\tilde u_B]\approx\frac1{\sqrt{2\pi}}\int_{-\infty}^{\infty}"
-    r"\operatorname{clip}\!\left(\frac g\epsilon+\frac{\sigma z}{\epsilon\sqrt B},-1,1\right)e^{-z^2/2}\,dz",
+    tex=r"\begin{aligned}\mathbb E[\tilde u_B]&\approx\int_{-\infty}^{\infty}"
+    r"\operatorname{clip}\!\left(\frac g\epsilon+\frac{\sigma z}{\epsilon\sqrt B},-1,1\right)\\ "
+    r"&\qquad\times\frac{e^{-z^2/2}}{\sqrt{2\pi}}\,dz\end{aligned}",
     chapter="epsilon",
     check="clip_moments",
 )
@@ -135,7 +136,8 @@ def clip_mean(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
     "lrbs.clip-square",
     title="Mean square of the clip, closed form",
     tex=r"\begin{aligned}\mathbb E[\operatorname{clip}^2]&=1-D+\tfrac1{b^2}\big[(1+a^2)D\\"
-    r"&\quad+(a-b)\phi(a+b)-(a+b)\phi(a-b)\big],\\"
+    r"&\quad+(a-b)\phi(a+b)\\"
+    r"&\quad-(a+b)\phi(a-b)\big],\\"
     r"D&=\Phi(a+b)-\Phi(a-b)\end{aligned}",
     chapter="epsilon",
     check="clip_moments",

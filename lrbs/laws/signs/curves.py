@@ -52,15 +52,15 @@ def normalised_batch_size(batch_size: ArrayLike, noise_scale: ArrayLike) -> Arra
 @formula(
     "10542.25",
     title="SignSGD on a diagonal Hessian, scalar form",
-    tex=r"\eta^*\approx\frac{\sum_i|g_i|}{\sum_iH_{ii}}\,\frac1{\sqrt{1+\pi\kappa^2/2B}}",
+    tex=r"\eta^*\approx\frac{\sum_i|g_i|}{\sum_iH_{ii}}\,\frac1{\sqrt{1+\pi\kappa^2/(2B)}}",
     chapter="older-route",
     check="scalar_diagonal_form",
 )
 @formula(
     "11280.tnewton",
     title="SignSGD on the Hessian that it takes for granted",
-    tex=r"H=\eta_{\max}^{-1}\operatorname{diag}(|g|)\quad\Rightarrow\quad "
-    r"\eta^*\approx\frac{\eta_{\max}}{\sqrt{1+B_{\text{simple}}/B}}",
+    tex=r"\begin{aligned}H&=\eta_{\max}^{-1}\operatorname{diag}(|g|)\\ "
+    r"\Rightarrow\quad\eta^*&\approx\frac{\eta_{\max}}{\sqrt{1+B_{\text{simple}}/B}}\end{aligned}",
     chapter="mean-field",
     check="no_surge_on_its_own_hessian",
 )

@@ -46,9 +46,9 @@ formula(
     "10563.5",
     repeats="11260.2",
     title="Expected loss after a soft-sign step",
-    tex=r"\mathbb E[\mathcal L(\theta-\eta\tilde u_B)]\approx\mathcal L(\theta)"
-    r"-\eta\,\mathbb E[\tilde u_B]^\top g"
-    r"+\tfrac12\eta^2\operatorname{tr}(\mathbb E[\tilde u_B\tilde u_B^\top]H)",
+    tex=r"\begin{aligned}\mathbb E[\mathcal L(\theta-\eta\tilde u_B)]\approx\mathcal L(\theta)"
+    r"&-\eta\,\mathbb E[\tilde u_B]^\top g\\ "
+    r"&+\tfrac12\eta^2\operatorname{tr}(\mathbb E[\tilde u_B\tilde u_B^\top]H)\end{aligned}",
     chapter="epsilon",
     check="soft_sign_loss",
 )(Step.loss_change)
@@ -79,8 +79,8 @@ formula(
     title="Mean of a soft sign, older route",
     tex=r"\begin{aligned}\mathbb E[\tilde u_B]"
     r"&\approx\frac a{\sqrt{a^2+b^2/\operatorname{erf}(b/\sqrt2)^2}}\\"
-    r"&\approx\frac{a}{\sqrt{a^2+b^2+\pi/2}}=\frac{g/\sigma}{\sqrt{(g^2+\epsilon^2)/\sigma^2+\pi/2B}}"
-    r"\end{aligned}",
+    r"&\approx\frac{a}{\sqrt{a^2+b^2+\pi/2}}\\"
+    r"&=\frac{g/\sigma}{\sqrt{(g^2+\epsilon^2)/\sigma^2+\pi/(2B)}}\end{aligned}",
     chapter="epsilon",
     check="older_soft_mean",
 )(older_route)
@@ -94,8 +94,8 @@ formula(
 formula(
     "10563.10",
     title="Mean of a soft sign, older route, scalar form",
-    tex=r"\mathbb E[\tilde u_B]_i\approx\frac{\operatorname{softsign}(g_i,\epsilon)}{\sqrt{1+\pi\kappa^2/2B}}"
-    r"\triangleq u_i\beta",
+    tex=r"\mathbb E[\tilde u_B]_i\approx\frac{\operatorname{softsign}(g_i,\epsilon)}"
+    r"{\sqrt{1+\pi\kappa^2/(2B)}}\triangleq u_i\beta",
     chapter="epsilon",
     check="older_route_is_more_noise",
 )(older_route)
@@ -109,8 +109,9 @@ formula(
 formula(
     "lrbs.soft-mean",
     title="Mean of a soft sign of normal noise, exactly",
-    tex=r"\mathbb E[\operatorname{softsign}(x,\epsilon)]=\frac12\int_{-\pi/2}^{\pi/2}"
-    r"\mathbb E[\operatorname{sign}(x+\epsilon\tan\theta)]\cos\theta\,d\theta",
+    tex=r"\begin{aligned}&\mathbb E[\operatorname{softsign}(x,\epsilon)]\\ "
+    r"&\quad=\frac12\int_{-\pi/2}^{\pi/2}"
+    r"\mathbb E[\operatorname{sign}(x+\epsilon\tan\theta)]\cos\theta\,d\theta\end{aligned}",
     chapter="epsilon",
     check="soft_sign_exactly",
 )(softsign_mean)
@@ -147,7 +148,7 @@ def rescaled_softsign(x: ArrayLike, epsilon: float) -> Array:
 
     Examples
     --------
-    >>> [round(float(rescaled_softsign(3.0, epsilon)), 4) for epsilon in (4.0, 400.0, float("inf"))]
+    >>> [round(float(rescaled_softsign(3.0, each)), 4) for each in (4.0, 400.0, np.inf)]
     [2.4, 2.9999, 3.0]
     """
     values = np.asarray(x, dtype=np.float64)
@@ -160,7 +161,8 @@ def soft_noise_scale(model: LocalModel, epsilon: float) -> float:
 
     Examples
     --------
-    >>> soft_noise_scale(LocalModel([1.0, 1.0], [4.0, 4.0], [1.0, 1.0]), epsilon=1.0)
+    >>> model = LocalModel([1.0, 1.0], [4.0, 4.0], [1.0, 1.0])
+    >>> soft_noise_scale(model, epsilon=1.0)
     2.0
     """
     signal = float(model.gradient @ model.gradient) + model.size * non_negative(epsilon, "epsilon") ** 2
@@ -173,8 +175,8 @@ def soft_noise_scale(model: LocalModel, epsilon: float) -> float:
     "lrbs.soft-loss",
     title="Soft sign's loss decrease",
     tex=r"\begin{aligned}\overline{\Delta\mathcal L}"
-    r"&\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{loss}}/B},"
-    r"\qquad\Delta\mathcal L_{\max}=\frac{(\nu^\top g)^2}{2\,\nu^\top H\nu},\\"
+    r"&\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{loss}}/B},\\"
+    r"\Delta\mathcal L_{\max}&=\frac{(\nu^\top g)^2}{2\,\nu^\top H\nu},\\"
     r"B_{\text{loss}}&=B_{\text{simple}}\,\frac{\operatorname{tr}H}{\nu^\top H\nu}\end{aligned}",
     chapter="epsilon",
     check="soft_sign_loss_decrease",
@@ -247,7 +249,7 @@ def surge_ratio(model: LocalModel, epsilon: float) -> float:
     Examples
     --------
     >>> model = LocalModel(np.ones(4), np.ones(4), np.ones((4, 4)))
-    >>> [round(surge_ratio(model, epsilon), 4) for epsilon in (0.0, 1.0, 3**0.5)]
+    >>> [round(surge_ratio(model, each), 4) for each in (0.0, 1.0, 3**0.5)]
     [4.0, 2.0, 1.0]
     """
     nu = softsign(model.gradient, non_negative(epsilon, "epsilon"))
@@ -258,8 +260,8 @@ def surge_ratio(model: LocalModel, epsilon: float) -> float:
 @formula(
     "10563.17",
     title="What survives as epsilon grows",
-    tex=r"\epsilon\to\infty:\quad\beta\to1,\quad\epsilon u_i\to g_i,\quad"
-    r"\epsilon^2(1-\beta^2)\to\frac{\pi\sigma^2}{2B}",
+    tex=r"\begin{gathered}\epsilon\to\infty:\quad\beta\to1,\quad\epsilon u_i\to g_i,\\[4pt] "
+    r"\epsilon^2(1-\beta^2)\to\frac{\pi\overline{\sigma^2}}{2B}\end{gathered}",
     chapter="epsilon",
     check="limits_in_epsilon",
 )
@@ -310,7 +312,8 @@ def lr_per_epsilon(
 @formula(
     "10563.18",
     title="Where the scalar law ends: SGD with isotropic noise",
-    tex=r"\frac{\eta^*}\epsilon\to\frac{\sum_ig_i^2}{\sum_{ij}g_ig_jH_{ij}+\left(\pi\sigma^2\sum_iH_{ii}\right)/2B}",
+    tex=r"\frac{\eta^*}\epsilon\to\frac{\sum_ig_i^2}"
+    r"{\sum_{ij}g_ig_jH_{ij}+\pi\overline{\sigma^2}\sum_iH_{ii}/(2B)}",
     chapter="epsilon",
     check="adam_turns_into_sgd",
 )
@@ -328,8 +331,8 @@ def sgd_limit_lr(model: LocalModel, batch_size: ArrayLike, noise_constant: float
 @formula(
     "lrbs.adam-epsilon",
     title="Where Adam ends: SGD with momentum",
-    tex=r"\epsilon\to\infty:\quad\frac{\eta^*_{\text{Adam}}}\epsilon\to"
-    r"\frac{g^\top g}{g^\top Hg+\frac{1-\beta_1}{1+\beta_1}\operatorname{tr}(\Sigma H)/B}",
+    tex=r"\begin{gathered}\epsilon\to\infty:\\[4pt] \frac{\eta^*_{\text{Adam}}}\epsilon\to"
+    r"\frac{g^\top g}{g^\top Hg+\frac{1-\beta_1}{1+\beta_1}\operatorname{tr}(\Sigma H)/B}\end{gathered}",
     chapter="epsilon",
     check="adam_turns_into_momentum",
 )

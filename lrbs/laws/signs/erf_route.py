@@ -64,7 +64,7 @@ def erf_stand_in(x: ArrayLike, constant: float = np.pi / 4) -> Array:
 @formula(
     "10542.18",
     title="Mean of a sign by the older route",
-    tex=r"\mathbb E[\tilde\varphi_B]_i\approx\frac{g_i/\sigma_i}{\sqrt{\pi/2B+(g_i/\sigma_i)^2}}"
+    tex=r"\mathbb E[\tilde\varphi_B]_i\approx\frac{g_i/\sigma_i}{\sqrt{\pi/(2B)+(g_i/\sigma_i)^2}}"
     r"\triangleq\mu_i",
     chapter="older-route",
     check="older_coordinate_form",
@@ -81,7 +81,7 @@ def erf_route_sign(mean: ArrayLike, deviation: ArrayLike) -> Array:
 @formula(
     "10542.24",
     title="One signal-to-noise ratio for all coordinates, older route",
-    tex=r"\mu_i\approx\frac{\operatorname{sign}(g_i)}{\sqrt{1+\pi\kappa^2/2B}}",
+    tex=r"\mu_i\approx\frac{\operatorname{sign}(g_i)}{\sqrt{1+\pi\kappa^2/(2B)}}",
     chapter="older-route",
     check="scalar_step_against_spread",
 )
@@ -102,7 +102,8 @@ def older_route(method: Method = mean_field) -> Method:
     Examples
     --------
     >>> from lrbs.operators import Diagonal
-    >>> moments = older_route()(SignSGD(), np.array([1.5]), Diagonal([8 / np.pi]))
+    >>> method = older_route()
+    >>> moments = method(SignSGD(), np.array([1.5]), Diagonal([8 / np.pi]))
     >>> round(float(moments.mean[0]), 4)  # 1.5 / sqrt(2.25 + 4)
     0.6
     """
@@ -119,8 +120,8 @@ def older_route(method: Method = mean_field) -> Method:
 @formula(
     "10542.23",
     title="SignSGD on a diagonal Hessian, older route",
-    tex=r"H\text{ diagonal}:\qquad \eta^*\approx\frac1{\sum_iH_{ii}}"
-    r"\sum_i\frac{g_i^2/\sigma_i}{\sqrt{\pi/2B+(g_i/\sigma_i)^2}}",
+    tex=r"\begin{gathered}H\text{ diagonal}:\\[4pt] \eta^*\approx\frac1{\sum_iH_{ii}}"
+    r"\sum_i\frac{g_i^2/\sigma_i}{\sqrt{\pi/(2B)+(g_i/\sigma_i)^2}}\end{gathered}",
     chapter="older-route",
     check="diagonal_hessian_has_no_surge",
 )

@@ -84,8 +84,8 @@ NOISES: Mapping[str, Noise] = MappingProxyType({noise.name: noise for noise in _
 @formula(
     "lrbs.sign-bounds",
     title="What mean and variance alone say of the mean sign",
-    tex=r"2m^2-1\ \le\ \mathbb E[\operatorname{sign}(\tilde g_B)]\ \le\ 1,\qquad "
-    r"m=\frac{g}{\sqrt{g^2+\sigma^2/B}},\quad g>0",
+    tex=r"\begin{aligned}2m^2-1\ &\le\ \mathbb E[\operatorname{sign}(\tilde g_B)]\ \le\ 1,\\"
+    r" m&=\frac{g}{\sqrt{g^2+\sigma^2/B}},\quad g>0\end{aligned}",
     chapter="mean-field",
     check="sign_bounds_are_reached",
 )

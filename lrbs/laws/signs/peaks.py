@@ -35,7 +35,7 @@ __all__ = [
     title="Batch size of the surge for normal noise and one signal-to-noise ratio",
     tex=r"B_{\text{peak}}=2\kappa^2\operatorname{erf}^{-1}(\beta^*)^2",
     chapter="older-route",
-    check="peaks_side_by_side",
+    check="exact_peak_against_a_search",
 )
 def exact_peak_batch_size(squared_ratio: ArrayLike, peak_beta: ArrayLike) -> Array:
     """Where SignSGD's optimal learning rate peaks, when all coordinates have one ratio sigma/|g|.
@@ -86,9 +86,12 @@ def searched_peak(model: LocalModel, rule: UpdateRule | None = None, method: Met
 
     Examples
     --------
-    >>> model = LocalModel([1.0, 1.0, 1.0], [9.0, 9.0, 9.0], 0.1 * np.eye(3) + 0.9)
-    >>> round(searched_peak(model), 2), round(float(exact_peak_batch_size(9.0, 0.745356)), 2)
-    (11.68, 11.68)
+    >>> hessian = 0.1 * np.eye(3) + 0.9
+    >>> model = LocalModel([1.0, 1.0, 1.0], [9.0, 9.0, 9.0], hessian)
+    >>> round(searched_peak(model), 2)
+    11.68
+    >>> round(float(exact_peak_batch_size(9.0, 0.745356)), 2)
+    11.68
     """
 
     def curve(logs: Array) -> Array:

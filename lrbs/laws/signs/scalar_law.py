@@ -66,10 +66,13 @@ class ScalarLaw:
 
         Examples
         --------
-        >>> model = LocalModel([1.0, 1.0, 1.0], [9.0, 9.0, 9.0], 0.1 * np.eye(3) + 0.9)
+        >>> hessian = 0.1 * np.eye(3) + 0.9
+        >>> model = LocalModel([1.0, 1.0, 1.0], [9.0, 9.0, 9.0], hessian)
         >>> law = ScalarLaw.of_sign(model)
-        >>> round(law.peak_beta, 4), round(law.peak_batch_size, 2), round(law.loss_scale, 2)
-        (0.7454, 11.25, 3.21)
+        >>> round(law.peak_beta, 4), round(law.peak_batch_size, 2)
+        (0.7454, 11.25)
+        >>> round(law.loss_scale, 2)
+        3.21
         """
         signs = np.sign(model.gradient)
         return cls(
@@ -88,16 +91,18 @@ class ScalarLaw:
     @formula(
         "10542.27",
         title="The surge, older route",
-        tex=r"\eta^*\approx\frac{\eta_{\max}}{\frac12\left(\frac{\beta_{\text{noise}}}{\beta}"
-        r"+\frac{\beta}{\beta_{\text{noise}}}\right)},\qquad \beta=(1+\pi\kappa^2/2B)^{-1/2}",
+        tex=r"\begin{aligned}\eta^*&\approx\frac{\eta_{\max}}"
+        r"{\frac12\left(\frac{\beta_{\text{noise}}}{\beta}+\frac{\beta}{\beta_{\text{noise}}}\right)},\\"
+        r" \beta&=\bigl(1+\pi\kappa^2/(2B)\bigr)^{-1/2}\end{aligned}",
         chapter="older-route",
         check="surge_as_a_resonance",
     )
     @formula(
         "11280.6",
         title="Optimal learning rate of SignSGD",
-        tex=r"\eta^*\approx\frac{\sum_i|g_i|}{\frac1\beta\sum_iH_{ii}"
-        r"+\beta\sum_{i\ne j}H_{ij}\operatorname{sign}(g_ig_j)},\qquad \beta=(1+B_{\text{simple}}/B)^{-1/2}",
+        tex=r"\begin{aligned}\eta^*&\approx\frac{\sum_i|g_i|}{\frac1\beta\sum_iH_{ii}"
+        r"+\beta\sum_{i\ne j}H_{ij}\operatorname{sign}(g_ig_j)},\\"
+        r" \beta&=(1+B_{\text{simple}}/B)^{-1/2}\end{aligned}",
         chapter="mean-field",
         check="sign_learning_rate_against_minimised_loss",
     )
@@ -115,10 +120,11 @@ class ScalarLaw:
     @formula(
         "11280.9",
         title="Loss decrease of SignSGD",
-        tex=r"\overline{\Delta\mathcal L}=\mathcal L(w)-\mathbb E[\mathcal L(w-\eta^*\tilde\varphi_B)]"
-        r"\approx\frac{(\mathbb E[\tilde\varphi_B]^\top g)^2}"
+        tex=r"\begin{aligned}\overline{\Delta\mathcal L}"
+        r"&=\mathcal L(w)-\mathbb E[\mathcal L(w-\eta^*\tilde\varphi_B)]\\"
+        r"&\approx\frac{(\mathbb E[\tilde\varphi_B]^\top g)^2}"
         r"{2\operatorname{tr}(\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]H)}"
-        r"\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{loss}}/B}",
+        r"\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{loss}}/B}\end{aligned}",
         chapter="mean-field",
         check="larger_batch_can_lose",
     )
@@ -132,16 +138,16 @@ class ScalarLaw:
     @formula(
         "10542.26",
         repeats="11280.7",
-        tex=r"B\ll\frac{\pi\kappa^2}2:\qquad \eta^*\approx\frac{\sum_i|g_i|}{\kappa\sum_iH_{ii}}"
-        r"\sqrt{\frac{2B}\pi}\propto\sqrt B",
+        tex=r"\begin{gathered}B\ll\frac{\pi\kappa^2}2:\\[4pt] "
+        r"\eta^*\approx\frac{\sum_i|g_i|}{\kappa\sum_iH_{ii}}\sqrt{\frac{2B}\pi}\propto\sqrt B\end{gathered}",
         chapter="older-route",
         check="older_square_root",
     )
     @formula(
         "11280.7",
         title="Square-root scaling, the small-batch limit of SignSGD",
-        tex=r"B\ll B_{\text{simple}}:\qquad \eta^*\approx\frac{\sum_i|g_i|}{\sum_iH_{ii}}"
-        r"\sqrt{B/B_{\text{simple}}}\propto\sqrt B",
+        tex=r"\begin{gathered}B\ll B_{\text{simple}}:\\[4pt] \eta^*\approx\frac{\sum_i|g_i|}{\sum_iH_{ii}}"
+        r"\sqrt{B/B_{\text{simple}}}\propto\sqrt B\end{gathered}",
         chapter="mean-field",
         check="square_root_slope",
     )
@@ -154,8 +160,8 @@ class ScalarLaw:
     @formula(
         "10542.22",
         title="Learning rate of SignSGD at infinite batch size",
-        tex=r"B\to\infty:\qquad \eta^*\approx\frac{\sum_i|g_i|}"
-        r"{\sum_iH_{ii}+\sum_{i\ne j}\operatorname{sign}(g_ig_j)H_{ij}}",
+        tex=r"\begin{gathered}B\to\infty:\\[4pt] \eta^*\approx\frac{\sum_i|g_i|}"
+        r"{\sum_iH_{ii}+\sum_{i\ne j}\operatorname{sign}(g_ig_j)H_{ij}}\end{gathered}",
         chapter="older-route",
         check="infinite_batch",
     )

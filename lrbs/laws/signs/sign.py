@@ -26,17 +26,18 @@ __all__ = [
     "11280.3",
     repeats="11280.2",
     title="Mean of the sign of one coordinate",
-    tex=r"\mathbb E[\tilde\varphi_B]_i\approx\frac{g_i}{\sqrt{g_i^2+\sigma_i^2/B}}"
-    r"=\frac{\operatorname{sign}(g_i)}{\sqrt{1+(\sigma_i^2/g_i^2)/B}}",
+    tex=r"\begin{aligned}\mathbb E[\tilde\varphi_B]_i&\approx\frac{g_i}{\sqrt{g_i^2+\sigma_i^2/B}}\\ "
+    r"&=\frac{\operatorname{sign}(g_i)}{\sqrt{1+(\sigma_i^2/g_i^2)/B}}\end{aligned}",
     chapter="mean-field",
     check="coordinate_form",
 )
 @formula(
     "11280.2",
     title="Mean of a sign, mean field",
-    tex=r"\mathbb E[\operatorname{sign}(\tilde g_B)]"
-    r"=\mathbb E\!\left[\frac{\tilde g_B}{\sqrt{\tilde g_B^2}}\right]"
-    r"\approx\frac{\mathbb E[\tilde g_B]}{\sqrt{\mathbb E[\tilde g_B^2]}}=\frac{g}{\sqrt{g^2+\sigma^2/B}}",
+    tex=r"\begin{aligned}\mathbb E[\operatorname{sign}(\tilde g_B)]"
+    r"&=\mathbb E\!\left[\frac{\tilde g_B}{\sqrt{\tilde g_B^2}}\right]\\"
+    r"&\approx\frac{\mathbb E[\tilde g_B]}{\sqrt{\mathbb E[\tilde g_B^2]}}"
+    r"=\frac{g}{\sqrt{g^2+\sigma^2/B}}\end{aligned}",
     chapter="mean-field",
     check="sign_mean_against_erf",
 )
@@ -116,8 +117,8 @@ def independent_second_moment(sign_means: ArrayLike) -> Array:
 @formula(
     "11280.16",
     title="The sign as a square root about the mean square",
-    tex=r"\operatorname{sign}(x)=\frac x{\sqrt{x^2}}"
-    r"=\frac x{\sqrt{\mu^2+\sigma^2+(x^2-\mu^2-\sigma^2)}}",
+    tex=r"\begin{aligned}\operatorname{sign}(x)&=\frac x{\sqrt{x^2}}\\ "
+    r"&=\frac x{\sqrt{\mu^2+\sigma^2+(x^2-\mu^2-\sigma^2)}}\end{aligned}",
     chapter="mean-field",
     check="series_where_it_converges",
 )
@@ -139,7 +140,7 @@ def sign_series(x: ArrayLike, mean_square: float, terms: int) -> Array:
 
     Examples
     --------
-    >>> [round(float(sign_series(1.2, 1.0, terms)), 3) for terms in (1, 2, 3, 20)]
+    >>> [round(float(sign_series(1.2, 1.0, n)), 3) for n in (1, 2, 3, 20)]
     [1.2, 0.936, 1.023, 1.0]
     """
     values = real_array(x, "x")
@@ -172,7 +173,8 @@ def sign_mean_series(mean: float, deviation: float, terms: int) -> float:
 
     Examples
     --------
-    >>> [round(sign_mean_series(1.0, 2**0.5, terms), 3) for terms in (1, 2, 3, 4, 5)]  # erf: 0.520
+    >>> # The true mean, an erf, is 0.520.
+    >>> [round(sign_mean_series(1.0, 2**0.5, n), 3) for n in (1, 2, 3, 4, 5)]
     [0.577, 0.192, 1.347, -3.571, 25.368]
     """
     nodes, weights = np.polynomial.hermite_e.hermegauss(count(terms, "terms"))
@@ -183,8 +185,8 @@ def sign_mean_series(mean: float, deviation: float, terms: int) -> float:
 @formula(
     "11280.18",
     title="First correction to the mean field of a sign",
-    tex=r"\frac12\frac{\mathbb E[x(x^2-\mu^2-\sigma^2)]}{(\mu^2+\sigma^2)^{3/2}}"
-    r"=\frac12\frac{\mathbb E[x^3]-(\mu^3+\mu\sigma^2)}{(\mu^2+\sigma^2)^{3/2}}",
+    tex=r"\begin{aligned}&\frac12\frac{\mathbb E[x(x^2-\mu^2-\sigma^2)]}{(\mu^2+\sigma^2)^{3/2}}\\ "
+    r"&\qquad=\frac12\frac{\mathbb E[x^3]-(\mu^3+\mu\sigma^2)}{(\mu^2+\sigma^2)^{3/2}}\end{aligned}",
     chapter="mean-field",
     check="first_correction",
 )
@@ -213,8 +215,8 @@ def sign_correction(mean: ArrayLike, deviation: ArrayLike, third_moment: ArrayLi
 @formula(
     "11280.19",
     title="The first correction for normal noise",
-    tex=r"\frac{\mu\sigma^2}{(\mu^2+\sigma^2)^{3/2}}=\frac{\sigma^2/\mu^2}{(1+\sigma^2/\mu^2)^{3/2}}"
-    r"\le\frac2{3^{3/2}}=0.3849\ldots",
+    tex=r"\begin{aligned}\frac{\mu\sigma^2}{(\mu^2+\sigma^2)^{3/2}}"
+    r"&=\frac{\sigma^2/\mu^2}{(1+\sigma^2/\mu^2)^{3/2}}\\ &\le\frac2{3^{3/2}}=0.3849\ldots\end{aligned}",
     chapter="mean-field",
     check="normal_correction_peak",
 )

@@ -1,6 +1,6 @@
 """SGD over many steps, and the stochastic differential equation that it takes steps of.
 
-On a quadratic the cloud of all runs is known without simulation: quadratic.py.
+On a quadratic the cloud of all runs is known without simulation: :mod:`lrbs.laws.training.quadratic`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def diffusion_coefficient(covariance: ArrayLike, learning_rate: float, batch_siz
 @formula(
     "10542.4",
     title="SGD as a step of a stochastic differential equation",
-    tex=r"w_{t+1}=w_t-\eta g_t-\sqrt\eta\,\sqrt{\frac{\eta\Sigma_t}{B}}\,z,\qquad z\sim\mathcal N(0,I)",
+    tex=r"\begin{gathered}w_{t+1}=w_t-\eta g_t-\sqrt\eta\,\sqrt{\frac{\eta\Sigma_t}{B}}\,z,\\ "
+    r"z\sim\mathcal N(0,I)\end{gathered}",
     chapter="before-the-series",
     check="gaussian_step_moments",
 )

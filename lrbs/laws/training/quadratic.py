@@ -201,7 +201,8 @@ def settled_variance(quadratic: Quadratic, learning_rate: float, batch_size: flo
     Examples
     --------
     >>> quadratic = Quadratic(curvature=[2.0], variance=[3.0])
-    >>> settled_variance(quadratic, learning_rate=0.1, batch_size=4).round(5)
+    >>> variance = settled_variance(quadratic, learning_rate=0.1, batch_size=4)
+    >>> variance.round(5)
     array([0.02083])
     """
     noise = quadratic.variance / positive(batch_size, "batch_size")

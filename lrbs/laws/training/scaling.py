@@ -1,7 +1,8 @@
 """The two classical scaling rules, and the increment of SGD, -eta g_B: its noise and what that costs.
 
 A scaling rule answers the question what should stay the same when the batch grows. The square-root rule
-keeps the covariance of one increment, the linear rule that of a path for each unit of time (dynamics.py).
+keeps the covariance of one increment, the linear rule that of a path for each unit of time, see
+:mod:`lrbs.laws.training.dynamics`.
 """
 
 from __future__ import annotations
@@ -142,7 +143,9 @@ def signal_to_noise(model: LocalModel, batch_size: ArrayLike) -> Array:
 
     Examples
     --------
-    >>> model = LocalModel(gradient=[1.0, 1.0], covariance=[4.0, 4.0], hessian=[1.0, 3.0])
+    >>> model = LocalModel(
+    ...     gradient=[1.0, 1.0], covariance=[4.0, 4.0], hessian=[1.0, 3.0]
+    ... )
     >>> float(signal_to_noise(model, 4 * model.simple_noise_scale))
     2.0
     """

@@ -66,7 +66,9 @@ def loss_after_steps(
 
     Examples
     --------
-    >>> model = LocalModel(gradient=[1.0, 1.0], covariance=[4.0, 4.0], hessian=[1.0, 3.0])
+    >>> model = LocalModel(
+    ...     gradient=[1.0, 1.0], covariance=[4.0, 4.0], hessian=[1.0, 3.0]
+    ... )
     >>> loss_after_steps(model, SGD(), 4, 0.25, [0, 1, 100]).round(4)
     array([ 0.    , -0.25  , -0.4952])
     """

@@ -55,8 +55,8 @@ class Cluster:
     @formula(
         "10542.d45",
         title="Time of a step",
-        tex=r"T_{\text{step}}=T_{\text{compute}}+T_{\text{comm}},\qquad T_{\text{compute}}=c_1,"
-        r"\quad T_{\text{comm}}=c_2P\log W",
+        tex=r"\begin{gathered}T_{\text{step}}=T_{\text{compute}}+T_{\text{comm}},\\ "
+        r"T_{\text{compute}}=c_1,\quad T_{\text{comm}}=c_2P\log W\end{gathered}",
         chapter="schedules",
         check="step_time_by_rounds",
     )
@@ -78,8 +78,8 @@ class Cluster:
     @formula(
         "10542.d46",
         title="Time of a run",
-        tex=r"T_{\text{total}}=S(B)\,(T_{\text{compute}}+T_{\text{comm}}),\qquad "
-        r"S(B)=S_{\min}\left(1+\frac{B_{\text{noise}}}{B}\right)",
+        tex=r"\begin{aligned}T_{\text{total}}&=S(B)\,(T_{\text{compute}}+T_{\text{comm}}),\\ "
+        r"S(B)&=S_{\min}\left(1+\frac{B_{\text{noise}}}{B}\right)\end{aligned}",
         chapter="schedules",
         check="fastest_batch",
     )

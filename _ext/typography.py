@@ -1,0 +1,61 @@
+"""Lines break where a typesetter would break them.
+
+A formula keeps the punctuation beside it, a number its per cent sign and its error; a long name in code
+breaks after a dot, an underscore or a bracket.
+"""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+APART = re.compile(r"(<(pre|script|style|svg|code)\b.*?</\2>)", re.DOTALL)
+FORMULA = r'<span class="math notranslate nohighlight">\\\((?:(?!</span>).)*?'
+NUMBER = r"(?:<(?:span|strong)\b[^>]*>)*[−-]?\d[\d.]*(?:</(?:span|strong)>)*[.,;:)]*"
+EQUALS_NUMBER = re.compile(rf"({FORMULA}=\\\)</span>)\s({NUMBER})", re.DOTALL)
+PUNCTUATED = re.compile(rf"([(“]?)({FORMULA}\\\)</span>)([.,;:!?)”’]*)", re.DOTALL)
+SPACES = (
+    (re.compile(r"(?<=[\d>])\s%"), "&nbsp;%"),
+    (re.compile(r"\s±\s"), "&nbsp;±&nbsp;"),
+    (re.compile(r"&lt;\s(?=\d)"), "&lt;&nbsp;"),
+)
+NAME = re.compile(r'(<span class="pre">)([^<]+)(?=</span>)')
+HEADING = re.compile(r"(<h[1-4]>)(lrbs[\w.]+)")
+SOLUTION = re.compile(r"(Solution to)(<a [^>]*>) ")  # a link should not begin with a blank
+JOINT = re.compile(r"(?<=[\w)])([._(=]+)(?=[A-Za-z])")
+
+
+def together(opening: str, formula: str, closing: str) -> str:
+    """HTML within which no line breaks, if anything stands beside the formula."""
+    joined = opening + formula + closing
+    return f'<span class="lrbs-together">{joined}</span>' if opening or closing else joined
+
+
+def typeset(page: str) -> str:
+    """The body of a page in HTML, with its line breaks in their places."""
+    pieces, position = [], 0
+    for apart in APART.finditer(page):
+        pieces += [prose(page[position : apart.start()]), apart.group()]
+        position = apart.end()
+    page = "".join([*pieces, prose(page[position:])])
+    for names in (NAME, HEADING):
+        page = names.sub(lambda found: found[1] + JOINT.sub(r"\1<wbr>", found[2]), page)
+    return page
+
+
+def prose(text: str) -> str:
+    """HTML outside of code and drawings."""
+    text = EQUALS_NUMBER.sub(lambda found: together("", f"{found[1]}&nbsp;", found[2]), text)
+    text = PUNCTUATED.sub(lambda found: together(*found.groups()), text)
+    for space, kept in SPACES:
+        text = space.sub(kept, text)
+    return SOLUTION.sub(r"\1 \2", text)
+
+
+def on_page(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    context["body"] = typeset(context.get("body", ""))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("html-page-context", on_page)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
