@@ -131,7 +131,9 @@ def png(
     if keep:
         image.quantize(128, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     else:
-        image.save(file, "PNG", compress_level=1)
+        image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+            file, "PNG", compress_level=1
+        )
     return file.getvalue()
 
 
