@@ -3,8 +3,7 @@
 "use strict";
 
 document.addEventListener("DOMContentLoaded", async () => {
-  const equations = document.querySelectorAll(".math");
-  if (!equations.length) return;
+  if (!document.querySelector(".math")) return;
   await MathJax.startup.promise;
   await document.fonts.ready;
   const watch = new ResizeObserver((entries) => {
