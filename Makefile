@@ -49,7 +49,7 @@ lab: $(INSTALLED)
 
 chapters: $(INSTALLED)
 	@$(RUN) tools/colab.py
-	@$(RUN) tools/execute.py
+	@$(RUN) -m tools.execute
 
 format: $(INSTALLED)
 	$(RUN) -m ruff check --fix .

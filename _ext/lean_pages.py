@@ -26,7 +26,6 @@ CHANGES = {
     r'<summary aria-label="Toggle hidden content">': "<summary>",
     r'title="Search" aria-label="Search"(?=[^<]*<i [^<]*</i>\s*<span class="search-button__d)': "",
     r'<summary>(?=<span class="toctree-toggle")': '<summary aria-label="Its pages">',
-    r'(?<=class="citation" )(id="[^"]*") role="doc-biblioentry"': r'\1 role="listitem"',
 }
 ARCHIVE = "lrbs-book.zip"  # which tools/archive.py packs
 FRONT = """<!DOCTYPE html>

@@ -57,6 +57,12 @@ class Formula:
         """Import path of the function, such as ``"lrbs.step.optimal_lr"``."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
 
+    def link(self, page: str = "") -> str:
+        """The number of the equation as a link in Markdown to where it stands; `page` is the reader's."""
+        anchor = self.id.replace(".", "-")
+        anchor = f"id-{anchor}" if anchor[0].isdigit() else anchor  # as MyST makes them
+        return f"[({self.id})]({'' if page == self.chapter else f'{self.chapter}.ipynb'}#{anchor})"
+
     def as_dict(self) -> dict[str, str]:
         """The entry as plain strings, for JSON."""
         return {

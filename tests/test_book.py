@@ -66,7 +66,7 @@ def test_no_cell_fails_or_warns(path: Path) -> None:
 
 @each_notebook
 def test_notebooks_are_stored_in_normal_form(path: Path) -> None:
-    stored, normal = read(path), execute.normalised(read(path))
+    stored, normal = read(path), execute.normalised(read(path), path.stem)
     stored.metadata.lrbs = normal.metadata.lrbs  # the digest has a test of its own
     assert normal == stored, "run make chapters"
 
@@ -112,7 +112,7 @@ def test_digest_rests_on_the_package_and_the_pins() -> None:
 def test_live_widgets_are_stored_as_their_pictures() -> None:
     data = {execute.WIDGET: {"model_id": "random"}, "image/png": "picture", "text/plain": "words"}
     cell = nbformat.v4.new_code_cell("figure", outputs=[nbformat.v4.new_output("display_data", data)])
-    stored = execute.normalised(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs[0]
+    stored = execute.normalised(nbformat.v4.new_notebook(cells=[cell]), "page").cells[0].outputs[0]
     assert set(stored.data) == {"image/png", "text/plain"}
 
 

@@ -1,8 +1,8 @@
 """Execute the chapters whose stored outputs are not current, and store the outputs in the notebooks.
 
-    python tools/execute.py                          # every chapter that needs it
-    python tools/execute.py --all                    # every chapter
-    python tools/execute.py chapters/status-quo.ipynb
+    python -m tools.execute                          # every chapter that needs it
+    python -m tools.execute --all                    # every chapter
+    python -m tools.execute chapters/status-quo.ipynb
 
 A notebook's outputs are current when its digest is: a hash of what they came from (the code of its cells,
 the code of lrbs, the pinned versions of what computes and draws) and of the outputs themselves. Prose, in
@@ -26,11 +26,19 @@ from typing import Any
 import nbclient
 import nbformat
 
+from tools import prose
+
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
 PINS = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipywidgets")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TIMEOUT = 600  # seconds a cell
+FOLDED = {
+    "hide-input",
+    "remove-input",
+    "hide-cell",
+    "remove-cell",
+}  # tags of cells whose code pages do not show
 
 
 def without_prose(source: str) -> str:
@@ -66,8 +74,12 @@ def is_current(notebook: Any) -> bool:
     return bool(notebook.metadata.get("lrbs", {}).get("digest") == digest(notebook))
 
 
-def normalised(notebook: Any) -> Any:
-    """The notebook without what differs from run to run or from machine to machine."""
+def normalised(notebook: Any, page: str) -> Any:
+    """The notebook of a page without what differs from run to run or from machine to machine.
+
+    Its text holds the numbers that its cells computed, and code that the page folds is folded in JupyterLab.
+    """
+    values = prose.glued(notebook)
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -77,6 +89,11 @@ def normalised(notebook: Any) -> Any:
     for cell in notebook.cells:
         for editor_state in ("execution", "collapsed", "scrolled"):
             cell.metadata.pop(editor_state, None)
+        cell.metadata.pop("jupyter", None)
+        if cell.cell_type == "markdown":
+            cell.source = prose.settled(cell.source, page, values)
+        elif FOLDED.intersection(cell.metadata.get("tags", [])):
+            cell.metadata["jupyter"] = {"source_hidden": True}
         for output in cell.get("outputs", []):
             # A live widget is stored as the picture beside it: its own identity is a random number.
             if "image/png" in output.get("data", {}):
@@ -99,7 +116,7 @@ async def execute(path: Path) -> None:
         timeout=TIMEOUT,
     )
     await client.async_execute()
-    nbformat.write(normalised(notebook), path)
+    nbformat.write(normalised(notebook, path.stem), path)
 
 
 async def execute_all(paths: Iterable[Path]) -> list[str]:
@@ -111,7 +128,7 @@ async def execute_all(paths: Iterable[Path]) -> list[str]:
             print(f"executing {path.relative_to(ROOT)}", flush=True)
             try:
                 await execute(path)
-            except nbclient.exceptions.CellExecutionError as error:
+            except (nbclient.exceptions.CellExecutionError, ValueError) as error:
                 return f"{path.relative_to(ROOT)}\n{error}"
             return None
 
@@ -125,6 +142,7 @@ def main() -> int:
     arguments = parser.parse_args()
     paths = [path.resolve() for path in arguments.paths] or sorted(CHAPTERS.glob("*.ipynb"))
     stale = [path for path in paths if arguments.all or not is_current(nbformat.read(path, as_version=4))]
+    prose.settle_pages()
     failures = asyncio.run(execute_all(stale))
     print("\n".join(failures), file=sys.stderr, end="")
     return 1 if failures else 0

@@ -4,6 +4,7 @@ from lrbs.show.controls import Axis, Choice, Slider
 from lrbs.show.fits import tradeoff
 from lrbs.show.live import LiveFigure, explore
 from lrbs.show.progress import progress
+from lrbs.show.prose import glue
 from lrbs.show.series import Band, Line, Points, Readout, Rule
 from lrbs.show.style import COLOURS, use_style
 from lrbs.show.widget import Interactive, interact
@@ -21,6 +22,7 @@ __all__ = [
     "Rule",
     "Slider",
     "explore",
+    "glue",
     "interact",
     "progress",
     "tradeoff",
