@@ -3,375 +3,121 @@
 A point of training is a :class:`LocalModel`; an optimiser is an update rule; :func:`expected_step` gives
 the learning rate and the progress of one step under an approximation passed as a function, and
 :func:`simulated_step` and :func:`measured_step` give the same without any.
+
+The rooms are modules that load when they are first asked for: ``lrbs.laws`` (closed laws),
+``lrbs.noise_scale`` (estimators), ``lrbs.tradeoff`` (steps against examples), ``lrbs.lab`` (small real
+networks), ``lrbs.checks`` (a run for each equation that can contradict it) and ``lrbs.show`` (figures).
 """
 
-from lrbs.laws.dependence.correlation import (
-    arcsine_trace,
-    correlated_law,
-    correlated_scalar_mean_field,
-    correlation_trace,
-)
-from lrbs.laws.dependence.heavy_tails import contaminated_sign_mean, sign_variance
-from lrbs.laws.dependence.spectrum import NoiseSpectrum, correlation_factor, noise_spectrum
-from lrbs.laws.dependence.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
-from lrbs.laws.memory.adam import (
-    AdamState,
-    adamw_step,
-    mean_update,
-    momentum_square,
-    second_average,
-    second_moment,
-    square_from_mean,
-    square_update,
-)
-from lrbs.laws.memory.adam_curves import (
-    adam_law,
-    full_momentum_lr,
-    scalar_mean_update,
-)
-from lrbs.laws.memory.adam_normal import (
-    adam_moments,
-    corrected_mean,
-    corrected_square,
-    exact_adam,
-)
-from lrbs.laws.memory.averaging import (
-    averaged_covariance,
-    averaged_mean,
-    ema_gain,
-    ema_lag,
-    ema_noise_factor,
-    ema_step,
-    ema_weights,
-    lion_weights,
-    nesterov_weights,
-)
-from lrbs.laws.memory.momentum import (
-    Averaged,
-    batch_multiplier,
-    effective_batch_size,
-    ema_batch_multiplier,
-    lion_batch_multiplier,
-    nesterov_batch_multiplier,
-    sgdm_lr,
-    stationary_variance,
-)
-from lrbs.laws.memory.update_rms import (
-    expected_update_rms,
-    momentum_norm,
-    momentum_ratio,
-    root_mean_square,
-    signal_from_momentum_ratio,
-    signal_from_update_rms,
-    signal_seen_by_rms,
-    simulated_updates,
-)
-from lrbs.laws.muon import muon_hessian, muon_newton_curvature, newton_schulz, two_sided_mean_field
-from lrbs.laws.sgd import linear, saturation
-from lrbs.laws.signs.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
-from lrbs.laws.signs.curves import (
-    fit_power_saturation,
-    implied_noise_scale,
-    normalised_batch_size,
-    power_saturation,
-    preconditioned_limits,
-)
-from lrbs.laws.signs.epsilon import (
-    adam_limit_lr,
-    lr_per_epsilon,
-    rescaled_noise,
-    rescaled_softsign,
-    sgd_limit_lr,
-    soft_law,
-    soft_noise_scale,
-    surge_ratio,
-)
-from lrbs.laws.signs.erf_route import erf_route_sign, erf_route_step, erf_stand_in, older_route
-from lrbs.laws.signs.noises import NOISES, Noise, sign_bounds
-from lrbs.laws.signs.peaks import (
-    exact_peak_batch_size,
-    linearised_erf,
-    peak_beta_from_loss_scale,
-    peak_from_loss_scale,
-    searched_peak,
-    small_batch_peak,
-)
-from lrbs.laws.signs.scalar_law import ScalarLaw
-from lrbs.laws.signs.sign import (
-    independent_second_moment,
-    mean_field_sign,
-    normal_sign_correction,
-    sign_correction,
-    sign_mean_series,
-    sign_series,
-)
-from lrbs.laws.training.curvature import (
-    generalisation_gap,
-    natural_gradient_step,
-    newton_covariance,
-    newton_noise_scale,
-    sharpness,
-)
-from lrbs.laws.training.dynamics import diffusion_coefficient, sde_runs, sde_step, sgd_step
-from lrbs.laws.training.practice import (
-    cautious_lr,
-    kept_progress,
-    max_lr_from_search,
-)
-from lrbs.laws.training.quadratic import Cloud, Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
-from lrbs.laws.training.scaling import (
-    effective_temperature,
-    increment_covariance,
-    linear_rule,
-    noise_cost,
-    noise_strength,
-    rms_update_length,
-    signal_to_noise,
-    square_root_rule,
-    update_length,
-)
-from lrbs.laws.training.schedules import (
-    adaptive_batch_size,
-    cosine,
-    growing_batch_size,
-    linear_warmup,
-    matching_warmup,
-    noise_aware_lr,
-    warmup_displacement,
-    warmup_weight,
-)
-from lrbs.laws.training.several_steps import loss_after_steps
-from lrbs.laws.training.step_time import Cluster
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lrbs.approximations import exact, mean_field, scalar_mean_field
 from lrbs.model import LocalModel
-from lrbs.moments import Moments, exact, mean_field, scalar_mean_field
-from lrbs.noise_scale import (
-    L1,
-    Euclidean,
-    NoiseScaleEstimate,
-    Nuclear,
-    RunningNoiseScale,
-    noise_scale_from_momentum,
-    noise_scale_from_samples,
-    noise_scale_from_two_batches,
-    noise_scale_from_update_rms,
-    noise_scale_from_workers,
-    noise_scales,
-    sign_alignment_floor,
-    two_batch_moments,
+from lrbs.rules import (
+    SGD,
+    Adam,
+    Averaged,
+    Lion,
+    Muon,
+    Preconditioned,
+    SignSGD,
+    SoftSignSGD,
+    UpdateRule,
 )
-from lrbs.registry import Formula, formula, formulas
-from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
 from lrbs.simulate import MeasuredStep, measured_step, searched_lr, simulated_step, step_from_updates
 from lrbs.step import Step, expected_step, loss_decrease, optimal_lr, quadratic_loss_change
-from lrbs.tradeoff import (
-    PredictedSteps,
-    RunLength,
-    TradeoffFit,
-    batch_size_at_efficiency,
-    batch_size_at_overhead,
-    critical_average,
-    examples,
-    exchange_rate,
-    fit_tradeoff,
-    frugal_batch_size,
-    hyperbola,
-    noise_scale_from_efficiency,
-    noise_scale_from_overhead,
-    noiseless_steps,
-    run_length,
-    steps,
-    tradeoff_product,
-)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lrbs import checks, lab, laws, noise_scale, show, tradeoff
+    from lrbs.equations import Formula
+    from lrbs.laws import ScalarLaw, fit_power_saturation, saturation
+    from lrbs.noise_scale import (
+        NoiseScaleEstimate,
+        RunningNoiseScale,
+        noise_scale_from_momentum,
+        noise_scale_from_samples,
+        noise_scale_from_two_batches,
+        noise_scale_from_update_rms,
+        noise_scale_from_workers,
+        two_batch_moments,
+    )
+    from lrbs.tradeoff import fit_tradeoff
+
+    formulas: Mapping[str, Formula]
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "L1",
-    "NOISES",
     "SGD",
     "Adam",
-    "AdamState",
     "Averaged",
-    "Cloud",
-    "Cluster",
-    "Euclidean",
-    "Formula",
+    "Lion",
     "LocalModel",
     "MeasuredStep",
-    "Moments",
     "Muon",
-    "Noise",
     "NoiseScaleEstimate",
-    "NoiseSpectrum",
-    "Nuclear",
     "Preconditioned",
-    "PredictedSteps",
-    "Quadratic",
-    "RunLength",
     "RunningNoiseScale",
     "ScalarLaw",
     "SignSGD",
     "SoftSignSGD",
     "Step",
-    "TradeoffFit",
     "UpdateRule",
-    "adam_law",
-    "adam_limit_lr",
-    "adam_moments",
-    "adamw_step",
-    "adaptive_batch_size",
-    "arcsine_trace",
-    "averaged_covariance",
-    "averaged_mean",
-    "batch_multiplier",
-    "batch_size_at_efficiency",
-    "batch_size_at_overhead",
-    "cautious_lr",
-    "clip_mean",
-    "clip_mean_by_slope",
-    "clip_square",
-    "contaminated_sign_mean",
-    "corrected_mean",
-    "corrected_square",
-    "correlated_law",
-    "correlated_scalar_mean_field",
-    "correlation_factor",
-    "correlation_trace",
-    "cosine",
-    "critical_average",
-    "diffusion_coefficient",
-    "effective_batch_size",
-    "effective_temperature",
-    "ema_batch_multiplier",
-    "ema_gain",
-    "ema_lag",
-    "ema_noise_factor",
-    "ema_step",
-    "ema_weights",
-    "erf_route_sign",
-    "erf_route_step",
-    "erf_stand_in",
+    "checks",
     "exact",
-    "exact_adam",
-    "exact_peak_batch_size",
-    "examples",
-    "exchange_rate",
     "expected_step",
-    "expected_update_rms",
     "fit_power_saturation",
     "fit_tradeoff",
-    "fitted_noise_scale",
-    "formula",
     "formulas",
-    "frugal_batch_size",
-    "full_momentum_lr",
-    "generalisation_gap",
-    "growing_batch_size",
-    "hard_sigmoid",
-    "hyperbola",
-    "implied_noise_scale",
-    "increment_covariance",
-    "independent_second_moment",
-    "kept_progress",
-    "linear",
-    "linear_rule",
-    "linear_warmup",
-    "linearised_erf",
-    "lion_batch_multiplier",
-    "lion_weights",
-    "loss_after_steps",
+    "lab",
+    "laws",
     "loss_decrease",
-    "lr_per_epsilon",
-    "matching_warmup",
-    "max_lr_from_search",
     "mean_field",
-    "mean_field_sign",
-    "mean_noise_scale",
-    "mean_update",
     "measured_step",
-    "momentum_norm",
-    "momentum_ratio",
-    "momentum_square",
-    "muon_hessian",
-    "muon_newton_curvature",
-    "natural_gradient_step",
-    "nesterov_batch_multiplier",
-    "nesterov_weights",
-    "newton_covariance",
-    "newton_noise_scale",
-    "newton_schulz",
-    "noise_aware_lr",
-    "noise_cost",
-    "noise_scale_from_efficiency",
+    "noise_scale",
     "noise_scale_from_momentum",
-    "noise_scale_from_overhead",
     "noise_scale_from_samples",
     "noise_scale_from_two_batches",
     "noise_scale_from_update_rms",
     "noise_scale_from_workers",
-    "noise_scales",
-    "noise_spectrum",
-    "noise_strength",
-    "noiseless_steps",
-    "normal_sign_correction",
-    "normalised_batch_size",
-    "older_route",
     "optimal_lr",
-    "peak_beta_from_loss_scale",
-    "peak_from_loss_scale",
-    "power_of_mean",
-    "power_saturation",
-    "preconditioned_limits",
     "quadratic_loss_change",
-    "rescaled_noise",
-    "rescaled_softsign",
-    "rms_update_length",
-    "root_mean_square",
-    "run_length",
     "saturation",
     "scalar_mean_field",
-    "scalar_mean_update",
-    "sde_cloud",
-    "sde_runs",
-    "sde_step",
     "searched_lr",
-    "searched_peak",
-    "second_average",
-    "second_moment",
-    "settled_variance",
-    "sgd_cloud",
-    "sgd_limit_lr",
-    "sgd_runs",
-    "sgd_step",
-    "sgdm_lr",
-    "sharpness",
-    "sign_alignment_floor",
-    "sign_bounds",
-    "sign_correction",
-    "sign_mean_series",
-    "sign_series",
-    "sign_variance",
-    "signal_from_momentum_ratio",
-    "signal_from_update_rms",
-    "signal_seen_by_rms",
-    "signal_to_noise",
+    "show",
     "simulated_step",
-    "simulated_updates",
-    "small_batch_peak",
-    "smooth_sigmoid",
-    "soft_law",
-    "soft_noise_scale",
-    "square_from_mean",
-    "square_root_rule",
-    "square_update",
-    "stationary_variance",
     "step_from_updates",
-    "steps",
-    "surge_ratio",
-    "tradeoff_product",
+    "tradeoff",
     "two_batch_moments",
-    "two_sided_mean_field",
-    "update_length",
-    "warmup_displacement",
-    "warmup_weight",
 ]
+
+# Where the names come from that load their room when they are first asked for.
+_ROOMS = ("checks", "lab", "laws", "noise_scale", "show", "tradeoff")
+_LATER = {
+    "ScalarLaw": "laws",
+    "fit_power_saturation": "laws",
+    "fit_tradeoff": "tradeoff",
+    "saturation": "laws",
+} | {name: "noise_scale" for name in __all__ if "oise" in name or name.startswith("two_batch")}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"lrbs.{name}")
+    if name in _LATER:
+        return getattr(import_module(f"lrbs.{_LATER[name]}"), name)
+    if name == "formulas":
+        from lrbs.equations import load
+
+        return load()
+    raise AttributeError(
+        f"module 'lrbs' has no attribute {name!r}; laws are in lrbs.laws, {', '.join(_ROOMS)}"
+    )
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 
 from lrbs.operators import Dense, Diagonal, DiagonalPlusLowRank, Operator, as_operator, trace_product
-from lrbs.registry import formula
 from lrbs.validation import Array, positive, real_array, vector
 
 __all__ = ["LocalModel"]
@@ -101,14 +100,6 @@ class LocalModel:
         """Number of parameters, N."""
         return self.gradient.size
 
-    @formula(
-        "10542.1",
-        title="Mean and covariance of a batch gradient",
-        tex=r"\begin{gathered}\tilde g_B=\frac1B\sum_{i=1}^B\tilde g^{(i)},\\ "
-        r"\mathbb E[\tilde g_B]=g,\qquad\operatorname{Cov}[\tilde g_B]=\frac{\Sigma}{B}\end{gathered}",
-        chapter="status-quo",
-        check="batch_gradient_moments",
-    )
     def noise(self, batch_size: float) -> Operator:
         """Covariance Sigma/B of the gradient of a batch of `batch_size` samples drawn with replacement.
 
@@ -200,15 +191,6 @@ class LocalModel:
         return trace_product(self.covariance, self.hessian) / self.gradient_curvature
 
     @property
-    @formula("11260.5", repeats="10542.11", chapter="status-quo")
-    @formula(
-        "10542.11",
-        title="Largest learning rate and noise scale of SGD",
-        tex=r"\eta_{\max}=\frac{g^\top g}{g^\top Hg},\qquad "
-        r"B_{\text{noise}}=\frac{\operatorname{tr}(\Sigma H)}{g^\top Hg}",
-        chapter="status-quo",
-        check="sgd_noise_scale",
-    )
     def noise_scale(self) -> float:
         """B_noise = tr(Sigma H) / g^T H g, in samples.
 
@@ -217,20 +199,6 @@ class LocalModel:
         return self._noise_scale
 
     @property
-    @formula(
-        "11260.7",
-        title="The noise scale without the Hessian",
-        tex=r"B_{\text{simple}}=\frac{\operatorname{tr}(\Sigma)}{g^\top g}",
-        chapter="status-quo",
-        check="simple_noise_scale_from_samples",
-    )
-    @formula(
-        "10542.12",
-        title="B_noise with the Hessians cancelled",
-        tex=r"B_{\text{noise}}\approx\frac{\operatorname{tr}(\Sigma)}{g^\top g}=B_{\text{simple}}",
-        chapter="status-quo",
-        check="simple_against_full_noise_scale",
-    )
     def simple_noise_scale(self) -> float:
         """B_simple = tr(Sigma) / g^T g, in samples; equals B_noise when H is a multiple of the identity.
 

@@ -7,26 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrbs.approximations import exact, mean_field, scalar_mean_field
 from lrbs.model import LocalModel
-from lrbs.moments import Method, exact, mean_field, scalar_mean_field
+from lrbs.moments import Method
 from lrbs.operators import trace_product
-from lrbs.registry import formula
 from lrbs.rules import SGD, Preconditioned, UpdateRule
 from lrbs.validation import Array, positive, real_array, vector
 
 __all__ = ["Step", "expected_step", "loss_decrease", "optimal_lr", "quadratic_loss_change"]
 
 
-@formula("11301.2", repeats="11260.3", chapter="ema")
-@formula("11280.1", repeats="11260.3", chapter="mean-field")
-@formula(
-    "11260.3",
-    title="The optimal learning rate of any rule",
-    tex=r"\eta^*\approx\frac{\mathbb E[\tilde\varphi_B]^\top g}"
-    r"{\operatorname{tr}(\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]H)}",
-    chapter="status-quo",
-    check="optimal_learning_rate",
-)
 def optimal_lr(alignment: ArrayLike, curvature: ArrayLike) -> Array:
     """Learning rate that minimises the expected loss after one step, alignment / curvature.
 
@@ -68,35 +58,10 @@ def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
     return np.asarray(real_array(alignment, "alignment") ** 2 / (2 * _curved(curvature)))
 
 
-@formula(
-    "11285.1",
-    title="Loss after one update of a matrix",
-    tex=r"\begin{aligned}\mathcal L(W-\eta\tilde\Phi_B)\approx\mathcal L(W)"
-    r"&-\eta\operatorname{tr}(\tilde\Phi_B^\top G)\\"
-    r"&+\tfrac12\eta^2\operatorname{tr}(\tilde\Phi_B^\top H\tilde\Phi_B)\end{aligned}",
-    chapter="muon",
-    check="expansion_in_matrices",
-)
-@formula(
-    "11260.1",
-    title="Loss after one update, to second order",
-    tex=r"\begin{aligned}\mathcal L(w-\eta\tilde\varphi_B)\approx\mathcal L(w)"
-    r"&-\eta\,\tilde\varphi_B^\top g\\ "
-    r"&+\tfrac12\eta^2\operatorname{tr}(\tilde\varphi_B\tilde\varphi_B^\top H)\end{aligned}",
-    chapter="status-quo",
-    check="second_order_error",
-)
-@formula(
-    "10542.7",
-    title="Loss after one SGD update, to second order",
-    tex=r"\begin{aligned}\mathcal L(w-\eta\tilde g_B)\approx\mathcal L(w)"
-    r"&-\eta\,\tilde g_B^\top g\\ "
-    r"&+\tfrac12\eta^2\,\tilde g_B^\top H\tilde g_B\end{aligned}",
-    chapter="status-quo",
-    check="second_order_error",
-)
 def quadratic_loss_change(model: LocalModel, update: ArrayLike, learning_rate: ArrayLike) -> Array:
     """Change of the loss by w -> w - learning_rate * update, to second order.
+
+    Source: 11285.1.
 
     Parameters
     ----------
@@ -140,37 +105,10 @@ class Step:
         """Expected decrease of the loss at that learning rate. Source: 11280.9."""
         return loss_decrease(self.alignment, self.curvature)
 
-    @formula(
-        "10542.8",
-        title="Expected loss after one SGD update",
-        tex=r"\begin{aligned}\mathbb E[\mathcal L(w-\eta\tilde g_B)]\approx\mathcal L(w)"
-        r"&-\eta\,g^\top g\\ "
-        r"&+\tfrac12\eta^2\,\mathbb E[\tilde g_B^\top H\tilde g_B]\end{aligned}",
-        chapter="status-quo",
-        check="expected_loss_against_simulation",
-    )
-    @formula(
-        "11285.2",
-        title="Expected loss after one update of a matrix",
-        tex=r"\begin{aligned}\mathbb E[\mathcal L]\approx\mathcal L(W)"
-        r"&-\eta\operatorname{tr}(\mathbb E[\tilde\Phi_B]^\top G)\\"
-        r"&+\tfrac12\eta^2\,\mathbb E[\operatorname{tr}(\tilde\Phi_B^\top H\tilde\Phi_B)]\end{aligned}",
-        chapter="muon",
-        check="expansion_in_matrices",
-    )
-    @formula("10542.15", repeats="11260.2", chapter="older-route")
-    @formula(
-        "11260.2",
-        title="Expected loss after one update",
-        tex=r"\begin{aligned}\mathbb E[\mathcal L(w-\eta\tilde\varphi_B)]"
-        r"&\approx\mathcal L(w)-\eta\,\mathbb E[\tilde\varphi_B]^\top g\\ "
-        r"&\quad+\tfrac12\eta^2\operatorname{tr}(\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]H)"
-        r"\end{aligned}",
-        chapter="status-quo",
-        check="expected_loss_against_simulation",
-    )
     def loss_change(self, learning_rate: ArrayLike) -> Array:
         """Expected change of the loss at a learning rate (negative where the step helps).
+
+        Source: 11285.2.
 
         Parameters
         ----------
@@ -186,25 +124,12 @@ class Step:
         return np.asarray(-eta * self.alignment + eta**2 / 2 * self.curvature)
 
 
-@formula(
-    "11280.14",
-    title="Loss decrease of a preconditioned rule, mean field",
-    tex=r"\overline{\Delta\mathcal L}\approx\frac12\frac{(g^\top\hat H^{-1}g)^2}"
-    r"{g^\top\hat H^{-1}H\hat H^{-1}g+\operatorname{tr}(\Sigma\hat H^{-1}H\hat H^{-1})/B}",
-    chapter="mean-field",
-    check="preconditioned_loss_decrease",
-)
-@formula(
-    "10542.9",
-    title="Curvature of SGD's expected loss",
-    tex=r"\mathbb E[\tilde g_B^\top H\tilde g_B]=g^\top Hg+\operatorname{tr}(\Sigma H)/B",
-    chapter="status-quo",
-    check="sgd_curvature",
-)
 def expected_step(
     model: LocalModel, rule: UpdateRule, batch_size: ArrayLike, method: Method = mean_field
 ) -> Step:
     """Alignment and curvature of one step, by a closed form.
+
+    Source: 10542.9, 11280.14.
 
     Parameters
     ----------

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lrbs
-from lrbs import Adam, AdamState, SignSGD, adamw_step, mean_field
-from lrbs.laws.memory.adam import (
+from lrbs import Adam, SignSGD, mean_field
+from lrbs.laws.adam import (
     mean_update,
     momentum_square,
     second_average,
@@ -17,6 +17,7 @@ from lrbs.laws.memory.adam import (
     square_update,
 )
 from lrbs.operators import Diagonal
+from lrbs.rules import adamw_step
 
 
 # ------------------------------------------------------------------------------------------- steps
@@ -27,7 +28,7 @@ def test_step_by_step_against_pytorch(rng, decay):
     parameter = torch.nn.Parameter(torch.tensor(start))
     make = torch.optim.AdamW if decay else torch.optim.Adam
     theirs = make([parameter], lr=0.03, betas=(0.8, 0.97), eps=1e-6, weight_decay=decay)
-    ours, state = start, AdamState.zeros(6)
+    ours, state = start, Adam().init((6,))
     for _ in range(20):
         gradient = rng.standard_normal(6) * np.array([1e-7, 1e-3, 1.0, 1.0, 10.0, 1e4])
         parameter.grad = torch.tensor(gradient)
@@ -40,7 +41,7 @@ def test_momentum_conventions_against_pytorch(rng):
     """The library sums where the book averages: its learning rate is 1 - beta_1 times the one here."""
     torch = pytest.importorskip("torch")
     history = rng.standard_normal((12, 3))
-    for nesterov, weights in ((False, lrbs.ema_weights), (True, lrbs.nesterov_weights)):
+    for nesterov, weights in ((False, lrbs.laws.ema_weights), (True, lrbs.laws.nesterov_weights)):
         parameter = torch.nn.Parameter(torch.zeros(3, dtype=torch.float64))
         theirs = torch.optim.SGD([parameter], lr=0.5 * (1 - 0.9), momentum=0.9, nesterov=nesterov)
         before = np.zeros(3)
@@ -56,7 +57,7 @@ def test_momentum_conventions_against_pytorch(rng):
 def test_the_rule_takes_the_same_steps(rng):
     history = rng.standard_normal((9, 4))
     rule = Adam(0.7, 0.9)
-    weights, state = np.zeros(4), AdamState.zeros(4)
+    weights, state = np.zeros(4), Adam().init((4,))
     for t, gradient in enumerate(history):
         moved, state = adamw_step(weights, gradient, state, 0.1, rule)
         np.testing.assert_allclose(weights - moved, 0.1 * rule(history[: t + 1]), rtol=1e-12)
@@ -65,17 +66,17 @@ def test_the_rule_takes_the_same_steps(rng):
 
 
 def test_a_coordinate_without_gradient_does_not_move():
-    weights, state = adamw_step([1.0, 2.0], [0.0, 3.0], AdamState.zeros(2), 0.1)
+    weights, state = adamw_step([1.0, 2.0], [0.0, 3.0], Adam().init((2,)), 0.1)
     assert weights == pytest.approx([1.0, 1.9])
     assert state.second[0] == 0
 
 
 def test_decay_is_decoupled_from_the_averages():
-    _, with_decay = adamw_step([5.0], [1.0], AdamState.zeros(1), 0.1, weight_decay=0.5)
-    _, without = adamw_step([5.0], [1.0], AdamState.zeros(1), 0.1)
+    _, with_decay = adamw_step([5.0], [1.0], Adam().init((1,)), 0.1, weight_decay=0.5)
+    _, without = adamw_step([5.0], [1.0], Adam().init((1,)), 0.1)
     assert with_decay.first == without.first
     assert with_decay.second == without.second
-    weights, _ = adamw_step([5.0], [0.0], AdamState.zeros(1), 0.1, weight_decay=0.5)
+    weights, _ = adamw_step([5.0], [0.0], Adam().init((1,)), 0.1, weight_decay=0.5)
     assert weights == pytest.approx([4.75])
 
 

@@ -6,7 +6,7 @@ import pytest
 from lrbs.lab import SoftmaxRegression, digits
 from lrbs.lab.adaptive import adaptive_run
 from lrbs.lab.noise import local_model
-from lrbs.laws.training.schedules import noise_aware_lr
+from lrbs.laws.schedules import noise_aware_lr
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbs.laws.memory.averaging import (
+from lrbs.laws.averaging import (
     averaged_covariance,
     averaged_mean,
     ema_gain,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrbs import LocalModel, Preconditioned, expected_step, saturation
-from lrbs.laws.training.curvature import (
+from lrbs.laws.flatness import (
     generalisation_gap,
     natural_gradient_step,
     newton_covariance,

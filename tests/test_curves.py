@@ -3,17 +3,8 @@
 import numpy as np
 import pytest
 
-from lrbs import (
-    LocalModel,
-    Preconditioned,
-    expected_step,
-    fit_power_saturation,
-    implied_noise_scale,
-    normalised_batch_size,
-    power_saturation,
-    preconditioned_limits,
-    saturation,
-)
+from lrbs import LocalModel, Preconditioned, expected_step, fit_power_saturation, saturation
+from lrbs.laws import implied_noise_scale, normalised_batch_size, power_saturation, preconditioned_limits
 
 
 def test_power_saturation_by_hand_and_special_cases():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lrbs.laws.training.dynamics import diffusion_coefficient, sde_runs, sde_step, sgd_step
-from lrbs.laws.training.quadratic import Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
+from lrbs.laws.quadratic import Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
+from lrbs.laws.sde import diffusion_coefficient, sde_runs, sde_step, sgd_step
 
 
 @pytest.fixture

@@ -11,15 +11,12 @@ from lrbs import (
     Muon,
     SignSGD,
     SoftSignSGD,
-    erf_route_sign,
-    erf_route_step,
-    erf_stand_in,
     expected_step,
     mean_field,
-    mean_field_sign,
-    older_route,
     scalar_mean_field,
 )
+from lrbs.approximations import older_route
+from lrbs.laws import erf_route_sign, erf_route_step, erf_stand_in, mean_field_sign
 
 
 def test_stand_in():

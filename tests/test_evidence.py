@@ -156,7 +156,7 @@ def test_run_finds_the_check_of_an_equation():
 
 
 def test_run_refuses_an_unknown_equation():
-    with pytest.raises(ValueError, match=r"id must be that of a registered equation.*got '0\.0'"):
+    with pytest.raises(ValueError, match=r"id must be that of an equation.*got '0\.0'"):
         checks.run("0.0")
     with pytest.raises(LookupError, match="no check is named 'Comparison'"):
         checks.find("Comparison")

@@ -5,7 +5,7 @@ import pytest
 
 from lrbs.lab import TanhNetwork, digits, local_model
 from lrbs.lab.self_tuned import self_tuned_run
-from lrbs.laws.training.schedules import noise_aware_lr
+from lrbs.laws.schedules import noise_aware_lr
 
 
 @pytest.fixture(scope="module")

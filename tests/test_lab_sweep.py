@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import lrbs
-from lrbs.lab import Dataset, TanhNetwork, running, sample_batches, steps_to_loss, sweep, train
+from lrbs.lab import Dataset, TanhNetwork, sample_batches, steps_to_loss, sweep, train
 
 NETWORK = TanhNetwork(4, 3, 3)
 RULES = {"SGD": lrbs.SGD(momentum=0.5), "Adam": lrbs.Adam(0.9, 0.95)}
@@ -84,11 +84,12 @@ def test_each_seed_may_have_a_start_of_its_own(data, weights):
 def test_primed_averages_know_the_gradient_of_the_start(data, weights):
     rule, rates = lrbs.Adam(0.9, 0.95), [0.01, 0.02]
     primed = run(data, weights, rules={"Adam": rule}, learning_rates=rates, batch_sizes=[4], primed=5)
-    update, w = running(rule), np.stack([weights] * 2)
+    w = np.stack([weights] * 2)
+    state = rule.init(w.shape)
     rng = np.random.default_rng([SEEDS[1], 4])
     for step in range(11):
         batch = data.take(sample_batches(data, 4, (), rng))
-        move = update(NETWORK.gradient(w, batch))
+        move, state = rule.update(NETWORK.gradient(w, batch), state)
         if step >= 5:
             w = w - np.array(rates)[:, None] * move
     np.testing.assert_allclose(primed.losses[-1, 0, 0, :, 1], NETWORK.loss(w, data), rtol=1e-9)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from lrbs import SGD, LocalModel, expected_step, linear, saturation
+from lrbs import SGD, LocalModel, expected_step, saturation
+from lrbs.laws import linear
 
 
 def test_saturation_symbolically():

@@ -25,7 +25,7 @@ def test_table_lists_every_equation(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(lrbs.formulas)
     for line, entry in zip(lines, lrbs.formulas.values(), strict=True):
-        assert line.split() == [entry.id, entry.function_name, entry.chapter, f"lrbs.checks.{entry.check}"]
+        assert line.split() == [entry.id, entry.function, entry.chapter, f"lrbs.checks.{entry.check}"]
     assert len({line.index("lrbs.checks.") for line in lines}) == 1  # in columns
 
 

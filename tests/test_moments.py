@@ -10,7 +10,7 @@ from scipy.stats import norm
 from lrbs import (
     SGD,
     Adam,
-    Moments,
+    Lion,
     Muon,
     Preconditioned,
     SignSGD,
@@ -19,6 +19,7 @@ from lrbs import (
     mean_field,
     scalar_mean_field,
 )
+from lrbs.moments import Moments
 from lrbs.operators import Dense, Diagonal, DiagonalPlusLowRank, MatrixFree
 from lrbs.rules import msign
 
@@ -83,13 +84,15 @@ def test_exact_sign_of_one_coordinate_is_erf(gradient):
     assert_moments(exact(SignSGD(0.6), gradient, Diagonal(variance)), mean, np.diag(1 - mean**2))
 
 
-@pytest.mark.parametrize("rule", [SignSGD(), SignSGD(0.6), SoftSignSGD(0.4), SoftSignSGD(0.4, 0.6), SGD(0.6)])
+@pytest.mark.parametrize(
+    "rule", [SignSGD(), SignSGD(0.6, nesterov=True), Lion(0.5, 0.6), SoftSignSGD(0.4, 0.6), SGD(0.6)]
+)
 def test_exact_in_standard_errors(rule, gradient, noise, rng, assert_within):
     """The rule itself, on normal gradients of the noise that is left by its average."""
     left = noise.dense() * rule.noise_factor
     values, vectors = np.linalg.eigh(left)
     draws = gradient + rng.standard_normal((100_000, N)) * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    phi = rule._act(draws)
+    phi = rule.act(draws)
     moments = exact(rule, gradient, noise)
     assert_within(phi.mean(axis=0), moments.mean, phi.std(axis=0) / np.sqrt(len(phi)), 5.0)
     products = np.einsum("ri,rj->rij", phi - moments.mean, phi - moments.mean)
@@ -349,10 +352,9 @@ def test_a_missing_pair_names_both(method, gradient):
         method(SGD, gradient, Diagonal(np.ones(N)))
 
 
-@pytest.mark.parametrize("rule", [Adam(), Muon((3, 2))])
-def test_exact_says_what_it_does_not_know(rule, gradient):
-    with pytest.raises(NotImplementedError, match=f"exact has no form for {type(rule).__name__}"):
-        exact(rule, gradient, Diagonal(np.ones(N)))
+def test_exact_says_what_it_does_not_know(gradient):
+    with pytest.raises(NotImplementedError, match="exact has no form for Muon"):
+        exact(Muon((3, 2)), gradient, Diagonal(np.ones(N)))
 
 
 def test_a_new_rule_can_be_registered(gradient):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import lrbs
 from lrbs import SGD, Averaged, LocalModel, Muon, SignSGD, exact, mean_field, scalar_mean_field
-from lrbs.laws.memory.averaging import ema_weights, lion_weights, nesterov_weights
-from lrbs.laws.memory.momentum import (
+from lrbs.laws.averaging import ema_weights, lion_weights, nesterov_weights
+from lrbs.laws.momentum import (
     batch_multiplier,
     effective_batch_size,
     ema_batch_multiplier,

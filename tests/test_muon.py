@@ -61,7 +61,7 @@ def test_both_mean_fields_against_matrix_powers_of_sampled_gram_matrices(shape, 
         expected = fractional_matrix_power(outer, -0.5) @ G
     np.testing.assert_allclose(one, expected, atol=1e-10)
     left, right = fractional_matrix_power(outer, -0.25), fractional_matrix_power(gram, -0.25)
-    moments = lrbs.two_sided_mean_field(rule, model.gradient, model.noise(1.0))
+    moments = lrbs.approximations.two_sided_mean_field(rule, model.gradient, model.noise(1.0))
     np.testing.assert_allclose(moments.mean.reshape(shape), left @ G @ right, atol=1e-10)
     P = np.kron(left, right.T)
     np.testing.assert_allclose(moments.covariance.dense(), P @ model.covariance.dense() @ P.T, atol=1e-10)
@@ -70,10 +70,10 @@ def test_both_mean_fields_against_matrix_powers_of_sampled_gram_matrices(shape, 
 def test_two_sided_form_is_exact_without_noise_and_for_muon_alone():
     G = matrix_gradient(1.0, (6, 4))
     model = lrbs.LocalModel(G.reshape(-1), np.full(24, 1e-20), np.ones(24))
-    moments = lrbs.two_sided_mean_field(lrbs.Muon((6, 4)), model.gradient, model.noise(1.0))
+    moments = lrbs.approximations.two_sided_mean_field(lrbs.Muon((6, 4)), model.gradient, model.noise(1.0))
     np.testing.assert_allclose(moments.mean.reshape(6, 4), msign(G), atol=1e-6)
     with pytest.raises(NotImplementedError, match="SGD"):
-        lrbs.two_sided_mean_field(lrbs.SGD(), model.gradient, model.noise(1.0))
+        lrbs.approximations.two_sided_mean_field(lrbs.SGD(), model.gradient, model.noise(1.0))
 
 
 def test_momentum_divides_muon_s_noise():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lrbs.laws.memory.update_rms import (
+from lrbs.laws.update_rms import (
     expected_update_rms,
     momentum_norm,
     signal_from_momentum_ratio,

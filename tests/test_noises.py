@@ -6,12 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from lrbs import (
-    NOISES,
-    mean_field_sign,
-    sign_bounds,
-)
-from lrbs.gaussian import sign_mean
+from lrbs.laws import NOISES, mean_field_sign, sign_bounds
+from lrbs.normal import sign_mean
 
 
 @pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)

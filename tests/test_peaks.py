@@ -9,24 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lrbs
-from lrbs import (
-    SGD,
-    LocalModel,
-    ScalarLaw,
-    SignSGD,
-    SoftSignSGD,
+from lrbs import SGD, LocalModel, ScalarLaw, SignSGD, SoftSignSGD, expected_step, scalar_mean_field
+from lrbs.approximations import ERF_SLOPE, linearised_erf
+from lrbs.checks.mean_field import surging_model
+from lrbs.checks.older_route import spread_model
+from lrbs.laws import (
     exact_peak_batch_size,
-    expected_step,
-    linearised_erf,
     peak_beta_from_loss_scale,
     peak_from_loss_scale,
-    scalar_mean_field,
     searched_peak,
     small_batch_peak,
 )
-from lrbs.checks.mean_field import surging_model
-from lrbs.checks.older_route import spread_model
-from lrbs.laws.signs.erf_route import ERF_SLOPE
 from lrbs.operators import Diagonal
 
 
@@ -61,7 +54,7 @@ def test_small_batch_law(rng, definite):
     assert small_batch_peak(model) == pytest.approx(np.pi * np.trace(H) / (2 * S))
     moments = linearised_erf(SignSGD(), g, Diagonal(sigma**2 / 0.01))
     np.testing.assert_allclose(moments.mean, np.sqrt(2 * 0.01 / np.pi) * a)
-    np.testing.assert_allclose(moments.mean, lrbs.gaussian.sign_mean(g, sigma / 0.1), rtol=0.01)
+    np.testing.assert_allclose(moments.mean, lrbs.normal.sign_mean(g, sigma / 0.1), rtol=0.01)
     B = np.geomspace(1e-3, 1e4, 4001) * small_batch_peak(model)
     curve = expected_step(model, SignSGD(), B, linearised_erf).optimal_lr
     assert B[curve.argmax()] == pytest.approx(small_batch_peak(model), rel=0.005)

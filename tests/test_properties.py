@@ -17,15 +17,14 @@ from lrbs import (
     SoftSignSGD,
     exact,
     expected_step,
-    hyperbola,
     loss_decrease,
     mean_field,
     measured_step,
     optimal_lr,
     scalar_mean_field,
-    steps,
 )
 from lrbs.operators import DiagonalPlusLowRank, trace_product
+from lrbs.tradeoff import hyperbola, steps
 
 N = 6
 METHODS = [exact, mean_field, scalar_mean_field]

@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg
 import sympy as sp
 
-from lrbs import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
+from lrbs import SGD, Adam, Lion, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
 from lrbs.operators import Dense, Diagonal, MatrixFree
 from lrbs.rules import msign, softsign
 
@@ -92,8 +92,32 @@ def test_adam_against_torch(history):
         np.testing.assert_allclose(Adam(0.8, 0.9, 1e-2)(history[:t]), update, rtol=1e-10)
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_against_torch(nesterov, history):
+    """PyTorch adds gradients up: its learning rate times 1/(1 - momentum) is ours."""
+    torch = pytest.importorskip("torch")
+    weights = torch.zeros(N, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.SGD([weights], lr=1 - 0.8, momentum=0.8, nesterov=nesterov)
+    for t in range(1, STEPS + 1):
+        before = weights.detach().clone()
+        weights.grad = torch.tensor(history[t - 1])
+        optimiser.step()
+        update = (before - weights.detach()).numpy()
+        np.testing.assert_allclose(SGD(0.8, nesterov)(history[:t]), update, rtol=1e-10)
+
+
+def test_lion_step_by_step(history):
+    """The published recursion, one number at a time."""
+    m = [0.0] * N
+    for t in range(1, STEPS + 1):
+        g = history[t - 1]
+        expected = [math.copysign(1.0, 0.9 * m[i] + 0.1 * float(g[i])) for i in range(N)]
+        m = [0.99 * m[i] + 0.01 * float(g[i]) for i in range(N)]
+        np.testing.assert_array_equal(Lion()(history[:t]), expected)
+
+
 ALL_RULES = [make() for make, _ in ACTIONS.values()] + [make(momentum=0.7) for make, _ in ACTIONS.values()]
-ALL_RULES += [Adam(), Adam(0.5, 0.2, 0.1)]
+ALL_RULES += [Adam(), Adam(0.5, 0.2, 0.1), Lion(), Lion(0.5, 0.2), SGD(0.7, nesterov=True)]
 
 
 @pytest.mark.parametrize("rule", ALL_RULES, ids=repr)
@@ -119,7 +143,7 @@ def test_history_is_left_alone(rule, history):
 @pytest.mark.parametrize("rule", ALL_RULES, ids=repr)
 def test_horizon_forgets_the_start(rule):
     """At the horizon, and not a step before, the weight left on the start is below one in a million."""
-    decay = max(rule.beta1, rule.beta2) if isinstance(rule, Adam) else rule.momentum
+    decay = max(rule.beta1, rule.beta2) if isinstance(rule, Adam) else rule.coefficients[1]
     if decay == 0:
         assert rule.horizon == 1
     else:
@@ -140,6 +164,9 @@ def test_noise_factor_is_the_sum_of_squared_weights():
         for rule in (SGD(momentum), SignSGD(momentum), SoftSignSGD(1.0, momentum), Adam(beta1=momentum)):
             assert rule.noise_factor == pytest.approx(limit(momentum))
     assert SGD().noise_factor == Muon((2, 2)).noise_factor == 1.0
+    for rule in (Lion(), Lion(0.95, 0.98), SGD(0.9, nesterov=True), Muon((1, 2), 0.8, nesterov=True)):
+        assert rule.weights(3000).sum() == pytest.approx(1.0)
+        assert rule.noise_factor == pytest.approx(np.sum(rule.weights(3000) ** 2))
 
 
 def test_averages_of_a_constant_gradient():

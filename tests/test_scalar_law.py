@@ -16,10 +16,10 @@ from lrbs import (
     SoftSignSGD,
     exact,
     expected_step,
-    normalised_batch_size,
     scalar_mean_field,
 )
 from lrbs.checks.mean_field import losing_model, surging_model
+from lrbs.laws import normalised_batch_size
 
 positive = st.floats(0.01, 100)
 laws = st.builds(ScalarLaw, positive, positive, positive, positive)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from lrbs import LocalModel, linear_rule, square_root_rule
-from lrbs.laws.training.scaling import (
+from lrbs import LocalModel
+from lrbs.laws import linear_rule, square_root_rule
+from lrbs.laws.scaling import (
     effective_temperature,
     increment_covariance,
     noise_cost,

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from lrbs import frugal_batch_size, saturation, steps, tradeoff_product
-from lrbs.laws.training.practice import (
+from lrbs import saturation
+from lrbs.laws.practice import (
     cautious_lr,
     kept_progress,
     max_lr_from_search,
 )
-from lrbs.laws.training.schedules import (
+from lrbs.laws.schedules import (
     adaptive_batch_size,
     cosine,
     growing_batch_size,
@@ -20,6 +20,7 @@ from lrbs.laws.training.schedules import (
     warmup_displacement,
     warmup_weight,
 )
+from lrbs.tradeoff import frugal_batch_size, steps, tradeoff_product
 
 
 def test_warmup_rises_and_stays():

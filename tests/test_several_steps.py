@@ -38,7 +38,7 @@ def dense_recursion(model, rule, size, rate, steps, primed):
 @pytest.mark.parametrize("momentum", [0.0, 0.8])
 def test_against_dense_matrices(model, momentum, primed):
     rule, sizes, rates = lrbs.SGD(momentum), np.array([2.0, 50.0]), np.array([[0.05], [0.3], [0.9]])
-    found = lrbs.loss_after_steps(model, rule, sizes, rates, [0, 1, 2, 9], primed=primed)
+    found = lrbs.laws.loss_after_steps(model, rule, sizes, rates, [0, 1, 2, 9], primed=primed)
     assert found.shape == (4, 3, 2)
     for k, steps in enumerate([0, 1, 2, 9]):
         for i, rate in enumerate(rates[:, 0]):
@@ -50,29 +50,29 @@ def test_against_dense_matrices(model, momentum, primed):
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_one_step_from_a_primed_average_is_the_law_of_one_step(model, momentum):
     rule, rates = lrbs.SGD(momentum), np.array([0.01, 0.1, 1.0])
-    found = lrbs.loss_after_steps(model, rule, 8, rates, 1, primed=True)
+    found = lrbs.laws.loss_after_steps(model, rule, 8, rates, 1, primed=True)
     np.testing.assert_allclose(found, lrbs.expected_step(model, rule, 8).loss_change(rates), rtol=1e-10)
 
 
 def test_without_noise_many_steps_reach_the_minimum():
     model = dense_model(5, seed=1)
     H, g = model.hessian.dense(), model.gradient
-    found = lrbs.loss_after_steps(model, lrbs.SGD(0.5), 1e12, 0.2, 20_000)
+    found = lrbs.laws.loss_after_steps(model, lrbs.SGD(0.5), 1e12, 0.2, 20_000)
     assert found == pytest.approx(-g @ np.linalg.solve(H, g) / 2, rel=1e-6)
 
 
 def test_what_overflows_is_nan():
     model = lrbs.LocalModel([1.0], [1.0], [1.0])
-    found = lrbs.loss_after_steps(model, lrbs.SGD(), 4, [0.5, 50.0], 1000)
+    found = lrbs.laws.loss_after_steps(model, lrbs.SGD(), 4, [0.5, 50.0], 1000)
     assert np.isfinite(found[0]) and np.isnan(found[1])
 
 
 def test_errors(model):
     with pytest.raises(TypeError, match="rule must be SGD"):
-        lrbs.loss_after_steps(model, lrbs.SignSGD(), 8, 0.1, 1)
+        lrbs.laws.loss_after_steps(model, lrbs.SignSGD(), 8, 0.1, 1)
     with pytest.raises(ValueError, match="batch_size must be positive"):
-        lrbs.loss_after_steps(model, lrbs.SGD(), 0, 0.1, 1)
+        lrbs.laws.loss_after_steps(model, lrbs.SGD(), 0, 0.1, 1)
     with pytest.raises(ValueError, match="learning_rate must be positive"):
-        lrbs.loss_after_steps(model, lrbs.SGD(), 8, -0.1, 1)
+        lrbs.laws.loss_after_steps(model, lrbs.SGD(), 8, -0.1, 1)
     with pytest.raises(ValueError, match="steps must be at least 0"):
-        lrbs.loss_after_steps(model, lrbs.SGD(), 8, 0.1, [1, -1])
+        lrbs.laws.loss_after_steps(model, lrbs.SGD(), 8, 0.1, [1, -1])

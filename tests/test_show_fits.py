@@ -4,8 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from lrbs import fit_tradeoff, steps
+from lrbs import fit_tradeoff
 from lrbs.show import tradeoff
+from lrbs.tradeoff import steps
 
 SIZES = np.geomspace(8, 8192, 11)
 

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.special import erf
 from scipy.stats import norm
 
-from lrbs import (
+from lrbs.laws import (
     independent_second_moment,
     mean_field_sign,
     normal_sign_correction,
@@ -17,7 +17,7 @@ from lrbs import (
     sign_mean_series,
     sign_series,
 )
-from lrbs.gaussian import sign_mean
+from lrbs.normal import sign_mean
 
 numbers = st.floats(-1e3, 1e3)
 lengths = st.floats(0, 1e3)

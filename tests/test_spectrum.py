@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lrbs import SGD, LocalModel, correlation_factor, expected_step, noise_spectrum
+from lrbs import SGD, LocalModel, expected_step
+from lrbs.laws import correlation_factor, noise_spectrum
 from lrbs.operators import MatrixFree
 
 

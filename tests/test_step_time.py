@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbs.laws.training.step_time import Cluster
+from lrbs.laws.clock import Cluster
 
 
 def test_one_worker_does_not_communicate():

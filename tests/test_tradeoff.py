@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from lrbs import examples, hyperbola, steps
+from lrbs.tradeoff import examples, hyperbola, steps
 
 
 def test_the_hyperbola_symbolically():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from lrbs import (
+from lrbs.tradeoff import (
     batch_size_at_efficiency,
     batch_size_at_overhead,
     examples,

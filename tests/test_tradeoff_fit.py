@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from lrbs import fit_tradeoff, steps
+from lrbs import fit_tradeoff
+from lrbs.tradeoff import steps
 
 SIZES = np.geomspace(8, 8192, 11)
 

@@ -6,7 +6,7 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbs import (
+from lrbs.tradeoff import (
     critical_average,
     examples,
     exchange_rate,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbs import Adam, adam_moments
-from lrbs.laws.memory.update_rms import (
+from lrbs import Adam
+from lrbs.laws.update_rms import (
     expected_update_rms,
     momentum_norm,
     momentum_ratio,
@@ -18,6 +18,7 @@ from lrbs.laws.memory.update_rms import (
     signal_seen_by_rms,
     simulated_updates,
 )
+from lrbs.normal import adam_moments
 
 signals = st.floats(1e-4, 1e4)
 momenta = st.floats(0.0, 0.99)

@@ -16,7 +16,7 @@ from types import ModuleType
 
 from lrbs.checks.evidence import Comparison, Evidence
 from lrbs.checks.findings import Erratum, Validity
-from lrbs.registry import formulas
+from lrbs.equations import load
 
 __all__ = ["Comparison", "Erratum", "Evidence", "Validity", "errata", "find", "run", "validity"]
 
@@ -39,9 +39,9 @@ def run(id: str) -> Evidence:
     ValueError
         If no equation has this id.
     """
-    if id not in formulas:
-        raise ValueError(f"id must be that of a registered equation, one of lrbs.formulas; got {id!r}")
-    return find(formulas[id].check)()
+    if id not in load():
+        raise ValueError(f"id must be that of an equation, one of lrbs.formulas; got {id!r}")
+    return find(load()[id].check)()
 
 
 def find(name: str) -> Callable[[], Evidence]:

@@ -6,20 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lrbs.approximations import scalar_mean_field
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
-from lrbs.laws.sgd import saturation
-from lrbs.laws.training.curvature import (
+from lrbs.laws.flatness import (
     generalisation_gap,
     natural_gradient_step,
     newton_covariance,
     newton_noise_scale,
     sharpness,
 )
-from lrbs.laws.training.dynamics import diffusion_coefficient, sde_runs, sde_step, sgd_step
-from lrbs.laws.training.quadratic import Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
-from lrbs.laws.training.scaling import (
+from lrbs.laws.quadratic import Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
+from lrbs.laws.scaling import (
     effective_temperature,
     increment_covariance,
     linear_rule,
@@ -28,8 +27,9 @@ from lrbs.laws.training.scaling import (
     signal_to_noise,
     square_root_rule,
 )
+from lrbs.laws.sde import diffusion_coefficient, sde_runs, sde_step, sgd_step
+from lrbs.laws.sgd import saturation
 from lrbs.model import LocalModel
-from lrbs.moments import scalar_mean_field
 from lrbs.operators import Dense
 from lrbs.rules import SGD, Adam, Preconditioned
 from lrbs.simulate import draw_gradients

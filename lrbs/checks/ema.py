@@ -8,12 +8,11 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import erf
 
+from lrbs.approximations import exact, mean_field, scalar_mean_field
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.problems import dense_model, minimised_loss
-from lrbs.laws.memory.adam import (
-    AdamState,
-    adamw_step,
+from lrbs.laws.adam import (
     mean_update,
     momentum_square,
     second_average,
@@ -21,9 +20,9 @@ from lrbs.laws.memory.adam import (
     square_from_mean,
     square_update,
 )
-from lrbs.laws.memory.adam_curves import adam_law, full_momentum_lr, scalar_mean_update
-from lrbs.laws.memory.adam_normal import adam_moments, corrected_mean, exact_adam
-from lrbs.laws.memory.averaging import (
+from lrbs.laws.adam_finite import corrected_mean
+from lrbs.laws.adam_law import adam_law, full_momentum_lr, scalar_mean_update
+from lrbs.laws.averaging import (
     averaged_covariance,
     averaged_mean,
     ema_gain,
@@ -34,8 +33,7 @@ from lrbs.laws.memory.averaging import (
     lion_weights,
     nesterov_weights,
 )
-from lrbs.laws.memory.momentum import (
-    Averaged,
+from lrbs.laws.momentum import (
     batch_multiplier,
     effective_batch_size,
     ema_batch_multiplier,
@@ -44,12 +42,12 @@ from lrbs.laws.memory.momentum import (
     sgdm_lr,
     stationary_variance,
 )
-from lrbs.laws.memory.update_rms import simulated_updates
-from lrbs.laws.signs.scalar_law import ScalarLaw
+from lrbs.laws.scalar_law import ScalarLaw
+from lrbs.laws.update_rms import simulated_updates
 from lrbs.model import LocalModel
-from lrbs.moments import exact, mean_field, scalar_mean_field
+from lrbs.normal import adam_moments
 from lrbs.operators import Diagonal
-from lrbs.rules import SGD, Adam, Muon, SignSGD
+from lrbs.rules import SGD, Adam, Averaged, Muon, SignSGD, adamw_step
 from lrbs.simulate import simulated_step
 from lrbs.step import expected_step
 from lrbs.validation import Array
@@ -318,16 +316,18 @@ def momentum_does_not_lower_the_floor() -> Evidence:
 
 # --------------------------------------------------------------------------- Adam, by coordinate
 def adam_recursion_against_rule() -> Evidence:
-    """Adam step by step against the rule on the whole history; decoupled decay against its own recursion."""
+    """Adam step by step against its averages written out; decoupled decay against its own recursion."""
     history = np.random.default_rng(51).standard_normal((25, 4)) * np.array([1.0, 10.0, 0.1, 1e-6])
     rule = Adam(0.9, 0.97, epsilon=1e-7)
     weights, plain = np.ones(4), np.ones(4)
-    state, plain_state = AdamState.zeros(4), AdamState.zeros(4)
+    state, plain_state = rule.init((4,)), rule.init((4,))
     expected, decayed = np.ones(4), np.ones(4)
     for t, gradient in enumerate(history):
         weights, state = adamw_step(weights, gradient, state, 0.01, rule, weight_decay=0.3)
         plain, plain_state = adamw_step(plain, gradient, plain_state, 0.01, rule)
-        update = rule(history[: t + 1])
+        seen = history[t::-1]
+        first, second = (SGD(b).weights(t + 1) / (1 - b ** (t + 1)) for b in (0.9, 0.97))
+        update = (first @ seen) / (np.sqrt(second @ seen**2) + 1e-7)
         expected = expected - 0.01 * update
         decayed = (1 - 0.01 * 0.3) * decayed - 0.01 * update
     return Evidence(
@@ -604,13 +604,13 @@ def adam_law_against_minimised_loss() -> Evidence:
     model = equal_signal_model()
     law = adam_law(model, 0.9)
     sizes = model.simple_noise_scale * np.geomspace(1e-3, 1e3, 61)
-    true = expected_step(model, Adam(0.9, 0.95), sizes, exact_adam)
+    true = expected_step(model, Adam(0.9, 0.95), sizes, exact)
     errors = law.optimal_lr(sizes) / true.optimal_lr - 1
     worst = int(np.abs(errors).argmax())
     rows = []
     for size in model.simple_noise_scale * np.array([0.02, 0.5]):
         found, error = minimised_loss(model, Adam(0.9, 0.95), float(size), samples=1500, seed=58)
-        reference = float(expected_step(model, Adam(0.9, 0.95), size, exact_adam).optimal_lr)
+        reference = float(expected_step(model, Adam(0.9, 0.95), size, exact).optimal_lr)
         rows.append(
             Comparison(
                 f"exact moments, B = {size / model.simple_noise_scale:g} B_simple", reference, found, error
@@ -649,7 +649,7 @@ def adam_law_with_unequal_signals() -> Evidence:
     rng = np.random.default_rng(59)
     model = LocalModel(np.ones(1000), np.exp(2.0 * rng.standard_normal(1000)), np.ones(1000))
     sizes = model.simple_noise_scale * np.array([1e-3, 1e-2, 0.1, 1.0])
-    true = expected_step(model, Adam(0.9, 0.95), sizes, exact_adam)
+    true = expected_step(model, Adam(0.9, 0.95), sizes, exact)
     law = adam_law(model, 0.9)
     coordinate = expected_step(model, Adam(0.9, 0.95), sizes).optimal_lr / true.optimal_lr
     errors = {
@@ -757,7 +757,7 @@ def loss_decrease_of_adam() -> Evidence:
     model = equal_signal_model()
     law = adam_law(model, 0.9)
     sizes = model.simple_noise_scale * np.geomspace(1e-3, 1e3, 61)
-    true = expected_step(model, Adam(0.9, 0.95), sizes, exact_adam)
+    true = expected_step(model, Adam(0.9, 0.95), sizes, exact)
     scalar = expected_step(model, Adam(0.9, 0.95), sizes, scalar_mean_field)
     errors = np.abs(law.loss_decrease(sizes) / true.loss_decrease - 1)
     unit = unit_law(0.9)
@@ -766,7 +766,7 @@ def loss_decrease_of_adam() -> Evidence:
     }
     rate = {size: float(unit.optimal_lr(size)) for size in share}
     run = simulated_step(model, Adam(0.9, 0.95), 0.1 * model.simple_noise_scale, samples=1500, rng=64)
-    at = expected_step(model, Adam(0.9, 0.95), 0.1 * model.simple_noise_scale, exact_adam)
+    at = expected_step(model, Adam(0.9, 0.95), 0.1 * model.simple_noise_scale, exact)
     return Evidence(
         "approximation",
         (

@@ -9,13 +9,13 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import erf
 
+from lrbs.approximations import ERF_SLOPE, exact, mean_field, older_route, scalar_mean_field
 from lrbs.checks.evidence import Comparison, Evidence, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.mean_field import losing_model
 from lrbs.checks.problems import dense_model, quadratic_loss
-from lrbs.gaussian import softsign_mean, softsign_square
-from lrbs.laws.signs.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
-from lrbs.laws.signs.epsilon import (
+from lrbs.laws.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
+from lrbs.laws.softsign import (
     adam_limit_lr,
     lr_per_epsilon,
     rescaled_noise,
@@ -25,9 +25,9 @@ from lrbs.laws.signs.epsilon import (
     soft_noise_scale,
     surge_ratio,
 )
-from lrbs.laws.signs.erf_route import ERF_SLOPE, older_route
 from lrbs.model import LocalModel
-from lrbs.moments import Method, exact, mean_field, scalar_mean_field
+from lrbs.moments import Method
+from lrbs.normal import softsign_mean, softsign_square
 from lrbs.operators import Diagonal
 from lrbs.rules import SGD, Adam, SignSGD, SoftSignSGD, softsign
 from lrbs.simulate import draw_gradients, simulated_step

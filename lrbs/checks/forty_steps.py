@@ -7,7 +7,7 @@ import numpy as np
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Validity
 from lrbs.checks.problems import dense_model, quadratic_loss
-from lrbs.laws.training.several_steps import loss_after_steps
+from lrbs.laws.several_steps import loss_after_steps
 from lrbs.model import LocalModel
 from lrbs.rules import SGD
 from lrbs.simulate import draw_gradients

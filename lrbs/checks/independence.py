@@ -7,19 +7,14 @@ from scipy.integrate import quad
 from scipy.special import erf, ndtr, ndtri
 from scipy.stats import laplace, norm, t, uniform
 
+from lrbs.approximations import correlated_scalar_mean_field, exact, mean_field, scalar_mean_field
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
-from lrbs.gaussian import sign_product_mean
-from lrbs.laws.dependence.correlation import (
-    arcsine_trace,
-    correlated_law,
-    correlated_scalar_mean_field,
-    correlation_trace,
-)
-from lrbs.laws.dependence.heavy_tails import contaminated_sign_mean, sign_variance
-from lrbs.laws.dependence.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
+from lrbs.laws.correlation import arcsine_trace, correlated_law, correlation_trace
+from lrbs.laws.heavy_tails import contaminated_sign_mean, sign_variance
+from lrbs.laws.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
 from lrbs.model import LocalModel
-from lrbs.moments import exact, mean_field, scalar_mean_field
+from lrbs.normal import sign_product_mean
 from lrbs.operators import Dense, Diagonal
 from lrbs.rules import Adam, SignSGD
 from lrbs.simulate import simulated_step

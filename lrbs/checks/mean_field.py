@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from lrbs.approximations import ERF_SLOPE, exact, mean_field, scalar_mean_field
 from lrbs.checks.evidence import Comparison, Evidence, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.problems import minimised_loss
-from lrbs.gaussian import sign_mean
-from lrbs.laws.signs.curves import (
+from lrbs.laws.curves import (
     implied_noise_scale,
     normalised_batch_size,
     power_saturation,
     preconditioned_limits,
 )
-from lrbs.laws.signs.erf_route import ERF_SLOPE, erf_route_sign
-from lrbs.laws.signs.peaks import peak_beta_from_loss_scale, peak_from_loss_scale
-from lrbs.laws.signs.scalar_law import ScalarLaw
+from lrbs.laws.erf_route import erf_route_sign
+from lrbs.laws.scalar_law import ScalarLaw
+from lrbs.laws.surge import peak_beta_from_loss_scale, peak_from_loss_scale
 from lrbs.model import LocalModel
-from lrbs.moments import exact, mean_field, scalar_mean_field
+from lrbs.normal import sign_mean
 from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
 from lrbs.simulate import simulated_step
 from lrbs.step import expected_step

@@ -7,12 +7,13 @@ from numpy.typing import ArrayLike
 from scipy.linalg import polar
 from scipy.special import ndtri
 
+from lrbs.approximations import mean_field, scalar_mean_field, two_sided_mean_field
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
-from lrbs.laws.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz, two_sided_mean_field
-from lrbs.laws.signs.curves import power_saturation
+from lrbs.laws.curves import power_saturation
+from lrbs.laws.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz
 from lrbs.model import LocalModel
-from lrbs.moments import Method, gram_covariance, mean_field, scalar_mean_field
+from lrbs.moments import Method, gram_covariance
 from lrbs.operators import Diagonal
 from lrbs.rules import Muon, msign
 from lrbs.simulate import draw_gradients, simulated_step

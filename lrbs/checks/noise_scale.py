@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from lrbs.approximations import exact
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Validity
 from lrbs.checks.problems import dense_model
 from lrbs.checks.update_rms import unequal_signals
-from lrbs.laws.memory.averaging import ema_noise_factor
-from lrbs.laws.memory.update_rms import momentum_norm, signal_seen_by_rms
-from lrbs.laws.signs.sign import mean_field_sign
+from lrbs.laws.averaging import ema_noise_factor
+from lrbs.laws.sign import mean_field_sign
+from lrbs.laws.update_rms import momentum_norm, signal_seen_by_rms
 from lrbs.model import LocalModel
-from lrbs.moments import exact
 from lrbs.noise_scale.estimate import NoiseScaleEstimate, spread
 from lrbs.noise_scale.gradients import noise_scale_from_workers
 from lrbs.noise_scale.logs import noise_scale_from_momentum, noise_scale_from_update_rms

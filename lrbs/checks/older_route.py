@@ -7,26 +7,25 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import erf
 from scipy.stats import norm
 
+from lrbs.approximations import ERF_SLOPE, exact, linearised_erf, older_route, scalar_mean_field
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.mean_field import surging_model
 from lrbs.checks.problems import minimised_loss
 from lrbs.checks.sign import RATIOS
-from lrbs.gaussian import sign_mean, sign_product_mean
-from lrbs.laws.signs.curves import fit_power_saturation, normalised_batch_size, power_saturation
-from lrbs.laws.signs.erf_route import ERF_SLOPE, erf_route_sign, erf_route_step, erf_stand_in, older_route
-from lrbs.laws.signs.peaks import (
+from lrbs.laws.curves import fit_power_saturation, normalised_batch_size, power_saturation
+from lrbs.laws.erf_route import erf_route_sign, erf_route_step, erf_stand_in
+from lrbs.laws.scalar_law import ScalarLaw
+from lrbs.laws.sign import mean_field_sign
+from lrbs.laws.surge import (
     exact_peak_batch_size,
-    linearised_erf,
     peak_beta_from_loss_scale,
     peak_from_loss_scale,
     searched_peak,
     small_batch_peak,
 )
-from lrbs.laws.signs.scalar_law import ScalarLaw
-from lrbs.laws.signs.sign import mean_field_sign
 from lrbs.model import LocalModel
-from lrbs.moments import exact, scalar_mean_field
+from lrbs.normal import sign_mean, sign_product_mean
 from lrbs.rules import SignSGD
 from lrbs.simulate import draw_gradients
 from lrbs.step import expected_step

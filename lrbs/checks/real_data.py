@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from lrbs.approximations import exact
 from lrbs.checks.evidence import Comparison, Evidence, against_sample
 from lrbs.checks.findings import Validity
 from lrbs.lab import Dataset, TanhNetwork, digits, local_model, survey_steps, train
-from lrbs.laws.dependence.spectrum import correlation_factor, noise_spectrum
-from lrbs.moments import exact
+from lrbs.laws.spectrum import correlation_factor, noise_spectrum
 from lrbs.operators import trace_product
 from lrbs.rules import SGD, Adam, SignSGD, UpdateRule
 from lrbs.step import expected_step

@@ -11,15 +11,15 @@ from scipy.optimize import brentq, minimize_scalar
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
-from lrbs.laws.sgd import saturation
-from lrbs.laws.training.practice import (
+from lrbs.laws.clock import Cluster
+from lrbs.laws.practice import (
     cautious_lr,
     kept_progress,
     max_lr_from_search,
 )
-from lrbs.laws.training.quadratic import Quadratic, sgd_cloud
-from lrbs.laws.training.scaling import linear_rule, rms_update_length, update_length
-from lrbs.laws.training.schedules import (
+from lrbs.laws.quadratic import Quadratic, sgd_cloud
+from lrbs.laws.scaling import linear_rule, rms_update_length, update_length
+from lrbs.laws.schedules import (
     adaptive_batch_size,
     cosine,
     growing_batch_size,
@@ -29,7 +29,7 @@ from lrbs.laws.training.schedules import (
     warmup_displacement,
     warmup_weight,
 )
-from lrbs.laws.training.step_time import Cluster
+from lrbs.laws.sgd import saturation
 from lrbs.model import LocalModel
 from lrbs.noise_scale import noise_scale_from_workers, noise_scales
 from lrbs.rules import SGD, SignSGD

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
+from lrbs.approximations import ERF_SLOPE
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
-from lrbs.gaussian import sign_mean
-from lrbs.laws.signs.curves import normalised_batch_size, power_saturation
-from lrbs.laws.signs.erf_route import ERF_SLOPE
-from lrbs.laws.signs.noises import NOISES, sign_bounds
-from lrbs.laws.signs.sign import (
+from lrbs.laws.curves import normalised_batch_size, power_saturation
+from lrbs.laws.noises import NOISES, sign_bounds
+from lrbs.laws.sign import (
     independent_second_moment,
     mean_field_sign,
     normal_sign_correction,
@@ -18,6 +17,7 @@ from lrbs.laws.signs.sign import (
     sign_mean_series,
     sign_series,
 )
+from lrbs.normal import sign_mean
 
 RATIOS = np.geomspace(1e-4, 1e2, 60_001)  # mean over deviation: |g| sqrt(B) / sigma
 

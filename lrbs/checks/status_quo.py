@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import brentq
 
+from lrbs.approximations import exact, mean_field
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
 from lrbs.laws.sgd import linear, saturation
 from lrbs.model import LocalModel
-from lrbs.moments import exact, mean_field
 from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
 from lrbs.simulate import draw_gradients, searched_lr, simulated_step
 from lrbs.step import expected_step, quadratic_loss_change

@@ -9,10 +9,10 @@ import numpy as np
 from lrbs.checks.ema import SIGNALS
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
 from lrbs.checks.findings import Erratum, Validity
-from lrbs.laws.memory.adam import momentum_square, second_average
-from lrbs.laws.memory.adam_normal import adam_moments, corrected_square
-from lrbs.laws.memory.averaging import averaged_mean, ema_gain, ema_noise_factor, ema_weights
-from lrbs.laws.memory.update_rms import (
+from lrbs.laws.adam import momentum_square, second_average
+from lrbs.laws.adam_finite import corrected_square
+from lrbs.laws.averaging import averaged_mean, ema_gain, ema_noise_factor, ema_weights
+from lrbs.laws.update_rms import (
     expected_update_rms,
     momentum_norm,
     momentum_ratio,
@@ -22,6 +22,7 @@ from lrbs.laws.memory.update_rms import (
     signal_seen_by_rms,
     simulated_updates,
 )
+from lrbs.normal import adam_moments
 from lrbs.rules import SGD, Adam
 from lrbs.validation import Array
 

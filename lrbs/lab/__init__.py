@@ -7,7 +7,6 @@ from lrbs.lab.arrival import StepsToLoss, steps_to_loss
 from lrbs.lab.data import Dataset, digits, sample_batches
 from lrbs.lab.networks import LossAlong, Network, SoftmaxRegression, TanhNetwork
 from lrbs.lab.noise import batch_gradients, local_model
-from lrbs.lab.running import Layerwise, running
 from lrbs.lab.search import SearchedStep, best_learning_rate, moment_controls
 from lrbs.lab.stationary import stationary_updates
 from lrbs.lab.survey import SurveyedSteps, survey_steps
@@ -17,7 +16,6 @@ from lrbs.lab.tuning import TunedRate, jackknife_se, tuned_rate
 
 __all__ = [
     "Dataset",
-    "Layerwise",
     "LossAlong",
     "Network",
     "SearchedStep",
@@ -33,7 +31,6 @@ __all__ = [
     "jackknife_se",
     "local_model",
     "moment_controls",
-    "running",
     "sample_batches",
     "stationary_updates",
     "steps_to_loss",

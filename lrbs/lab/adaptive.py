@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from lrbs.lab.data import Dataset
 from lrbs.lab.networks import Network
 from lrbs.lab.noise import local_model
-from lrbs.laws.training.schedules import noise_aware_lr
+from lrbs.laws.schedules import noise_aware_lr
 from lrbs.validation import Array, count, positive, vector
 
 __all__ = ["AdaptiveRun", "BatchHistory", "adaptive_run"]

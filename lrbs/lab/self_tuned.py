@@ -12,7 +12,7 @@ from lrbs.lab.adaptive import BatchHistory
 from lrbs.lab.data import Dataset
 from lrbs.lab.networks import Network
 from lrbs.lab.tracking import half_gradients
-from lrbs.laws.training.schedules import noise_aware_lr
+from lrbs.laws.schedules import noise_aware_lr
 from lrbs.noise_scale import RunningNoiseScale, two_batch_moments
 from lrbs.validation import Array, count, positive, vector
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +11,6 @@ from numpy.typing import ArrayLike
 from lrbs.lab.data import Dataset
 from lrbs.lab.networks import Network
 from lrbs.lab.noise import gradient_source
-from lrbs.lab.running import running
 from lrbs.rules import UpdateRule
 from lrbs.validation import Array, count
 
@@ -59,14 +59,14 @@ def stationary_updates(
     first = max(rule.horizon for rule in rules) if burn_in is None else count(burn_in, "burn_in", least=0)
     generator = np.random.default_rng(rng)
     draw = gradient_source(network, weights, data, batch_size)
-    steps = [running(rule) for rule in rules]
+    states: list[Any] = [rule.init((runs, network.size)) for rule in rules]
     kept: list[list[Array]] = [[] for _ in rules]
     for step in range(first + 1 + (updates - 1) * every):
         gradients = draw(runs, generator)
         keep = step >= first and (step - first) % every == 0
-        for rule, update, record in zip(rules, steps, kept, strict=True):
+        for number, rule in enumerate(rules):
+            if keep or rule.horizon > 1:  # without memory it has nothing to do in between
+                update, states[number] = rule.update(gradients, states[number])
             if keep:
-                record.append(update(gradients))
-            elif rule.horizon > 1:  # without memory it has nothing to do in between
-                update(gradients)
+                kept[number].append(update)
     return [np.stack(record, axis=1) for record in kept]

@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike
 
 from lrbs.lab.data import Dataset, sample_batches
 from lrbs.lab.networks import Network
-from lrbs.lab.running import running
-from lrbs.laws.memory.update_rms import root_mean_square
+from lrbs.laws.update_rms import root_mean_square
 from lrbs.rules import UpdateRule
 from lrbs.validation import Array, count, positive, real_array, vector
 
@@ -196,7 +195,7 @@ def follow(
         raise ValueError(f"moments must be increasing integers; got {moments!r}")
     if places[0] < 0:
         raise ValueError(f"moments must not be negative; got {places[0]}")
-    generator, update = np.random.default_rng(rng), running(rule)
+    generator, state = np.random.default_rng(rng), rule.init(w.shape)
     memory = (1 - rule.noise_factor) / (1 + rule.noise_factor)  # beta_1, as any rule has it
     m = np.zeros(w.size)
     rows, kept = [], []
@@ -211,7 +210,7 @@ def follow(
         if not np.isfinite(g).all():
             raise FloatingPointError(f"the run diverged at step {step}: learning_rate {rate:g} is too large")
         m = memory * m + (1 - memory) * g
-        u = update(g)
+        u, state = rule.update(g, state)
         w -= rate * u
         settled = np.linalg.norm(m) / (1 - memory ** (step + 1))
         rows.append((np.linalg.norm(g), np.mean(np.sum(halves**2, axis=1)), settled, root_mean_square(u)))

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from lrbs.lab.data import Dataset, sample_batches
 from lrbs.lab.networks import Network
-from lrbs.lab.running import running
 from lrbs.rules import SGD, UpdateRule
 from lrbs.validation import Array, count, positive, real_array
 
@@ -116,15 +115,16 @@ def weights_along(
     first `primed` of the batches it sees at the start, without a step. A schedule has a factor of the
     rates for each step.
     """
-    update, steps = running(rule), iter(batches)
+    steps = iter(batches)
 
     def gradients(weights: Array, step: list[Dataset]) -> Array:
         return np.stack([network.gradient(w, batch) for w, batch in zip(weights, step, strict=True)])
 
-    for step in islice(steps, primed):
-        update(gradients(start, step))
     replicas = np.broadcast_shapes(start.shape[:-1], rates.shape)
     current = np.array(np.broadcast_to(start, (*replicas, start.shape[-1])))
+    state = rule.init(current.shape)
+    for step in islice(steps, primed):
+        _, state = rule.update(np.broadcast_to(gradients(start, step), current.shape), state)
     yield current
     factors = repeat(1.0) if schedule is None else np.asarray(schedule)
     for step, factor in zip(steps, factors, strict=False):
@@ -133,7 +133,8 @@ def weights_along(
             gradient = gradients(np.where(lost[..., None], 0.0, current), step)
             lost |= ~np.isfinite(gradient).all(axis=-1)
             gradient[lost] = 0
-            current -= (factor * rates)[..., None] * update(gradient)
+            update, state = rule.update(gradient, state)
+            current -= (factor * rates)[..., None] * update
         lost |= ~np.isfinite(current).all(axis=-1)
         current[lost] = np.nan
         yield current

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.laws.signs.scalar_law import ScalarLaw
+from lrbs.laws.scalar_law import ScalarLaw
 from lrbs.model import LocalModel
-from lrbs.moments import Moments, gram_covariance, inverse_power, sandwiched
-from lrbs.operators import Dense, Operator
-from lrbs.registry import formula
-from lrbs.rules import Muon, UpdateRule, msign
+from lrbs.moments import inverse_power
+from lrbs.operators import Dense
+from lrbs.rules import Muon, msign
 from lrbs.validation import Array, count, positive, real_array
 
 __all__ = [
@@ -24,7 +23,6 @@ __all__ = [
     "muon_law",
     "muon_newton_curvature",
     "newton_schulz",
-    "two_sided_mean_field",
 ]
 
 # Keller Jordan's quintic: steep at zero, so that small singular values rise fast; it never settles at one.
@@ -71,13 +69,6 @@ def newton_schulz(matrix: ArrayLike, steps: int = 5, coefficients: Sequence[floa
     return np.asarray(np.swapaxes(X, -1, -2) if wide else X)
 
 
-@formula(
-    "11285.thessian",
-    title="The Hessian for which Muon is Newton's method",
-    tex=r"HX=\eta_{\max}^{-1}\,X(G^\top G)^{1/2}",
-    chapter="muon",
-    check="muon_as_newton",
-)
 def muon_hessian(gradient: ArrayLike, max_lr: float) -> Dense:
     """The Hessian for which Muon is Newton's method: H X = X (G^T G)^(1/2) / eta_max.
 
@@ -98,15 +89,6 @@ def muon_hessian(gradient: ArrayLike, max_lr: float) -> Dense:
     return Dense(np.kron(np.eye(len(G)), block))
 
 
-@formula(
-    "11285.7",
-    title="Curvature of Muon on its own Hessian",
-    tex=r"\begin{aligned}\operatorname{tr}(\tilde\Phi_B^\top H\tilde\Phi_B)"
-    r"&=\eta_{\max}^{-1}\operatorname{tr}(\tilde\Phi_B^\top\tilde\Phi_B(G^\top G)^{1/2})\\"
-    r"&=\eta_{\max}^{-1}\operatorname{tr}((G^\top G)^{1/2})\end{aligned}",
-    chapter="muon",
-    check="muon_constant_curvature",
-)
 def muon_newton_curvature(gradient: ArrayLike, max_lr: float) -> float:
     """tr(Phi^T H Phi) of any Phi with orthonormal columns under :func:`muon_hessian`: noise does not enter.
 
@@ -122,55 +104,6 @@ def muon_newton_curvature(gradient: ArrayLike, max_lr: float) -> float:
     return float(np.linalg.svd(G, compute_uv=False).sum() / positive(max_lr, "max_lr"))
 
 
-@formula(
-    "lrbs.two-sided",
-    title="Two-sided mean field of the matrix sign",
-    tex=r"\mathbb E[\tilde\Phi_B]\approx\mathbb E[\tilde G_B\tilde G_B^\top]^{-1/4}\,G\,"
-    r"\mathbb E[\tilde G_B^\top\tilde G_B]^{-1/4}",
-    chapter="muon",
-    check="noise_in_few_rows",
-)
-def two_sided_mean_field(rule: UpdateRule, gradient: Array, noise: Operator) -> Moments:
-    """Mean field of msign(G) = (G G^T)^(-1/4) G (G^T G)^(-1/4), both factors averaged: Shampoo's form.
-
-    An identity before the average is taken inside. Where the noise sits in few rows, the one-sided form
-    (:func:`lrbs.mean_field`) cannot see it; this one can.
-
-    Parameters
-    ----------
-    rule : Muon
-    gradient : ndarray, shape (N,)
-    noise : Operator
-        Covariance Sigma/B of one batch gradient.
-
-    Returns
-    -------
-    Moments
-        An approximation to pass as `method` to :func:`lrbs.expected_step`. Source: lrbs.two-sided.
-    """
-    if not isinstance(rule, Muon):
-        raise NotImplementedError(
-            f"two_sided_mean_field is for Muon alone; got {type(rule).__name__}: use mean_field"
-        )
-    kept = noise.scaled(rule.noise_factor)
-    G = rule.as_matrix(gradient)
-    left = inverse_power(G @ G.T + gram_covariance(kept, rule.shape, axis=1), 0.25)
-    right = inverse_power(G.T @ G + gram_covariance(kept, rule.shape, axis=0), 0.25)
-
-    def apply(rows: Array) -> Array:
-        return (left @ rows.reshape(-1, *rule.shape) @ right).reshape(rows.shape)
-
-    return Moments(apply(gradient), sandwiched(apply, kept))
-
-
-@formula(
-    "lrbs.muon-surge",
-    title="Where Muon's learning rate peaks, scalar form",
-    tex=r"\begin{gathered}\beta^{*}=\sqrt{\frac{t}{q-t}},\qquad t=\frac1n\operatorname{tr}H,\\"
-    r"q=\operatorname{tr}(\operatorname{msign}(G)^\top H\operatorname{msign}(G))\end{gathered}",
-    chapter="muon",
-    check="muon_surge",
-)
 def muon_law(model: LocalModel, shape: tuple[int, int]) -> ScalarLaw:
     """Muon's curves in the batch size in the scalar form; its `peak_beta` is where the surge has its top.
 

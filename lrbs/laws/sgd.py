@@ -5,35 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.registry import formula
 from lrbs.validation import Array, positive, real_array
 
 __all__ = ["linear", "saturation"]
 
 
-@formula(
-    "11260.4",
-    repeats="10542.10",
-    tex=r"\eta^*\approx\frac{\eta_{\max}}{1+B_{\text{noise}}/B}",
-    chapter="status-quo",
-)
-@formula(
-    "10542.10",
-    title="SGD's optimal learning rate",
-    tex=r"\eta^*\approx\frac{g^\top g}{g^\top Hg+\operatorname{tr}(\Sigma H)/B}"
-    r"=\frac{\eta_{\max}}{1+B_{\text{noise}}/B}",
-    chapter="status-quo",
-    check="sgd_law_against_minimised_loss",
-)
-@formula("11260.8", repeats="10542.13", chapter="status-quo")
-@formula(
-    "10542.13",
-    title="SGD's loss decrease at the optimal learning rate",
-    tex=r"\overline{\Delta\mathcal L}\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{noise}}/B},\quad "
-    r"\Delta\mathcal L_{\max}=\frac{(g^\top g)^2}{2\,g^\top Hg}",
-    chapter="status-quo",
-    check="sgd_loss_decrease",
-)
 def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> Array:
     """limit / (1 + noise_scale / B): rises in proportion to B, then levels off.
 
@@ -64,13 +40,6 @@ def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) 
     )
 
 
-@formula(
-    "11260.6",
-    title="Linear scaling, the small-batch limit",
-    tex=r"B\ll B_{\text{noise}}:\qquad \eta^*\approx\eta_{\max}\,\frac{B}{B_{\text{noise}}}",
-    chapter="status-quo",
-    check="small_batch_slope",
-)
 def linear(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> Array:
     """limit * B / noise_scale: the small-batch limit of :func:`saturation`.
 

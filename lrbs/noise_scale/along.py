@@ -7,19 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from lrbs.model import LocalModel
-from lrbs.registry import formula
 from lrbs.validation import Array
 
 __all__ = ["noise_scales"]
 
 
-@formula(
-    "10542.d43",
-    title="The noise scale along a run",
-    tex=r"B_{\text{noise}}(t)=\frac{\operatorname{tr}(H_t\Sigma_t)}{g_t^\top H_tg_t}",
-    chapter="schedules",
-    check="noise_scale_along_training",
-)
 def noise_scales(models: Iterable[LocalModel]) -> Array:
     """B_noise at each of several points of a run.
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from lrbs.registry import formula
 from lrbs.validation import Array, fraction, positive
 
 __all__ = ["NoiseScaleEstimate"]
@@ -76,17 +75,10 @@ class NoiseScaleEstimate:
         slopes = np.array([1.0, -self.noise_scale]) / self.squared_gradient
         return float(np.sqrt(slopes @ self.covariance @ slopes))
 
-    @formula(
-        "lrbs.noise-interval",
-        title="Confidence interval of a noise scale",
-        tex=r"\begin{gathered}\left(\hat D-\psi\hat N\right)^2\le t^2V,\qquad "
-        r"\psi=\frac1{B_{\text{simple}}},\\ "
-        r"V=V_{DD}-2\psi V_{ND}+\psi^2V_{NN}\end{gathered}",
-        chapter="noise-scale",
-        check="coverage_of_the_interval",
-    )
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Confidence interval of the noise scale (Fieller's).
+
+        Source: lrbs.noise-interval.
 
         Parameters
         ----------

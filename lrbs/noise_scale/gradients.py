@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from lrbs.noise_scale.estimate import NoiseScaleEstimate, jackknife, spread
 from lrbs.noise_scale.norms import Euclidean, Norm
-from lrbs.registry import formula
 from lrbs.validation import Array, positive, real_array
 
 __all__ = ["noise_scale_from_workers"]
@@ -52,16 +51,6 @@ class _Moments:
         return np.array(self.norm.scale(self.mean, self.second / (self.count - 1), self.count))
 
 
-@formula(
-    "10542.d49",
-    title="The noise scale from the gradients of workers",
-    tex=r"\begin{aligned}\bar g&=\frac1W\sum_ig_i,\\ "
-    r"\hat\Sigma&=\frac1{W-1}\sum_i(g_i-\bar g)(g_i-\bar g)^\top,\\ "
-    r"B_{\text{simple}}&\approx\frac{b\operatorname{tr}\hat\Sigma}"
-    r"{\Vert\bar g\Vert^2-\operatorname{tr}\hat\Sigma/W}\end{aligned}",
-    chapter="schedules",
-    check="noise_scale_of_workers",
-)
 def noise_scale_from_workers(
     gradients: ArrayLike | Iterable[ArrayLike | Iterable[ArrayLike]],
     local_batch_size: float,

@@ -8,10 +8,9 @@ from math import ceil
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.laws.memory.averaging import ema_noise_factor
-from lrbs.laws.memory.update_rms import signal_from_momentum_ratio, signal_from_update_rms
+from lrbs.laws.averaging import ema_noise_factor
+from lrbs.laws.update_rms import signal_from_momentum_ratio, signal_from_update_rms
 from lrbs.noise_scale.estimate import NoiseScaleEstimate, jackknife
-from lrbs.registry import formula
 from lrbs.validation import Array, positive
 
 __all__ = ["noise_scale_from_momentum", "noise_scale_from_update_rms"]
@@ -21,16 +20,6 @@ _PARTS = 20
 _MEMORIES = 3
 
 
-@formula(
-    "lrbs.noise-momentum",
-    title="The noise scale from the norms of momentum and gradient",
-    tex=r"\begin{gathered}\hat s=\frac{\langle\Vert m\Vert^2\rangle/\langle\Vert g\Vert^2\rangle-c}"
-    r"{1-\langle\Vert m\Vert^2\rangle/\langle\Vert g\Vert^2\rangle},\\[4pt] "
-    r"\widehat{\operatorname{tr}\Sigma}=\frac{B\langle\Vert g\Vert^2\rangle}{1+\hat s},\quad "
-    r"\widehat{\Vert g\Vert^2}=\frac{\hat s\,\langle\Vert g\Vert^2\rangle}{1+\hat s}\end{gathered}",
-    chapter="noise-scale",
-    check="readings_of_a_log",
-)
 def noise_scale_from_momentum(
     momentum_norms: ArrayLike,
     gradient_norms: ArrayLike,
@@ -42,6 +31,8 @@ def noise_scale_from_momentum(
     """Noise scale from the norms of the averaged gradient and of the batch gradient, step by step.
 
     For any rule with momentum, Muon and Adam included: turns 11267.13 round, on mean squares.
+
+    Source: lrbs.noise-momentum.
 
     Parameters
     ----------
@@ -80,14 +71,6 @@ def noise_scale_from_momentum(
     return _read(np.stack([m**2, g**2], axis=1), moments, momentum, unit)
 
 
-@formula(
-    "lrbs.noise-update-rms",
-    title="The noise scale from the update RMS",
-    tex=r"\hat B_{\text{simple}}=B\,\frac{1-\langle\Vert u\Vert_{\text{RMS}}^2\rangle}"
-    r"{\langle\Vert u\Vert_{\text{RMS}}^2\rangle-\frac{1-\beta_1}{1+\beta_1}}",
-    chapter="noise-scale",
-    check="readings_of_a_log",
-)
 def noise_scale_from_update_rms(
     update_rms: ArrayLike,
     beta1: float,
@@ -97,6 +80,8 @@ def noise_scale_from_update_rms(
     unit: str = "samples",
 ) -> NoiseScaleEstimate:
     """Noise scale from the RMS of Adam's updates, step by step: turns 11267.9 round, on the mean square.
+
+    Source: lrbs.noise-update-rms.
 
     Parameters
     ----------

@@ -16,7 +16,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.registry import formula
 from lrbs.validation import Array, count, positive
 
 __all__ = ["L1", "Euclidean", "Norm", "Nuclear", "sign_alignment_floor"]
@@ -39,19 +38,13 @@ class Norm(Protocol):
         """
 
 
-@formula(
-    "lrbs.noise-samples",
-    title="The noise scale from single gradients",
-    tex=r"\begin{aligned}\widehat{\operatorname{tr}\Sigma}&=\frac1{n-1}\sum_i\Vert g_i-\bar g\Vert^2,\\ "
-    r"\widehat{\Vert g\Vert^2}&=\Vert\bar g\Vert^2-\frac1n\,\widehat{\operatorname{tr}\Sigma}\end{aligned}",
-    chapter="noise-scale",
-    check="moments_are_unbiased",
-)
 @dataclass(frozen=True)
 class Euclidean:
     """tr(Sigma) / |g|^2, B_simple, for SGD: both parts unbiased at any number of gradients.
 
     What the square of the mean has too much is the noise that is left in the mean.
+
+    Source: lrbs.noise-samples.
     """
 
     def square(self, rows: Array) -> Array:
@@ -63,19 +56,14 @@ class Euclidean:
         return float(second), float(mean @ mean) - float(second) / count
 
 
-@formula(
-    "lrbs.noise-l1",
-    title="The noise scale of sign descent in the l1 norm",
-    tex=r"B_{\ell_1}=\left(\frac{\sum_i\sigma_i}{\sum_i|g_i|}\right)^2",
-    chapter="noise-scale",
-    check="l1_scale_against_the_mean_field",
-)
 @dataclass(frozen=True)
 class L1:
     """(sum sigma_i / sum |g_i|)^2, for sign descent.
 
     Plugged in as it is: noise makes every |g_i| longer, and no unbiased estimate of it exists. So it takes
     many more gradients than its own value, or it comes out far too small.
+
+    Source: lrbs.noise-l1.
 
     Examples
     --------
@@ -94,17 +82,10 @@ class L1:
         return float(np.sum(np.sqrt(second)) ** 2), float(np.sum(np.abs(mean)) ** 2)
 
 
-@formula(
-    "lrbs.noise-l1-floor",
-    title="What the l1 scale says in the mean field",
-    tex=r"\begin{gathered}\sum_i\frac{|g_i|}{\sqrt{1+\sigma_i^2/(Bg_i^2)}}\ge\\ "
-    r"\Vert g\Vert_1\left(1-\varphi^{-5/2}\sqrt{\frac{B_{\ell_1}}B}\right),\quad "
-    r"\varphi=\frac{1+\sqrt5}2\end{gathered}",
-    chapter="noise-scale",
-    check="l1_scale_against_the_mean_field",
-)
 def sign_alignment_floor(batch_size: ArrayLike, l1_scale: float) -> Array:
     """Least share of the noiseless alignment |g|_1 that SignSGD keeps, by the mean field.
+
+    Source: lrbs.noise-l1-floor.
 
     Parameters
     ----------
@@ -122,21 +103,13 @@ def sign_alignment_floor(batch_size: ArrayLike, l1_scale: float) -> Array:
     return np.asarray(1 - _FLOOR_SLOPE * np.sqrt(ratio))
 
 
-@formula(
-    "lrbs.noise-nuclear",
-    title="The noise scale of spectral descent in the nuclear norm",
-    tex=r"\begin{gathered}B_*=\left("
-    r"\frac{\sum_\ell\operatorname{tr}\,(\mathbb E[\Delta_\ell^\top\Delta_\ell])^{1/2}}"
-    r"{\sum_\ell\Vert G_\ell\Vert_*}\right)^2,\\ "
-    r"\Delta_\ell=\tilde G_\ell-G_\ell\end{gathered}",
-    chapter="noise-scale",
-    check="nuclear_scale_in_two_limits",
-)
 @dataclass(frozen=True)
 class Nuclear:
     """(sum over layers of tr E[D^T D]^(1/2) over the sum of nuclear norms |G|_*)^2, for Muon.
 
     Products are taken along the shorter side of each matrix. Biased as :class:`L1` is.
+
+    Source: lrbs.noise-nuclear.
 
     Parameters
     ----------

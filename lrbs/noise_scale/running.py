@@ -7,22 +7,11 @@ from numpy.typing import ArrayLike
 
 from lrbs.noise_scale.estimate import NoiseScaleEstimate
 from lrbs.noise_scale.gradients import Reduction, batch_mean
-from lrbs.registry import formula
 from lrbs.validation import Array, positive, real_array
 
 __all__ = ["RunningNoiseScale", "noise_scale_from_two_batches", "two_batch_moments"]
 
 
-@formula(
-    "lrbs.noise-two-batches",
-    title="The noise scale from two batch sizes",
-    tex=r"\begin{aligned}\widehat{\operatorname{tr}\Sigma}&="
-    r"\frac{\Vert\tilde g_b\Vert^2-\Vert\tilde g_B\Vert^2}{1/b-1/B},\\ "
-    r"\widehat{\Vert g\Vert^2}&=\frac{B\,\Vert\tilde g_B\Vert^2-b\,\Vert\tilde g_b\Vert^2}{B-b}"
-    r"\end{aligned}",
-    chapter="noise-scale",
-    check="moments_are_unbiased",
-)
 def two_batch_moments(
     small_square: ArrayLike,
     big_square: ArrayLike,
@@ -32,6 +21,8 @@ def two_batch_moments(
     reduction: Reduction = "mean",
 ) -> tuple[Array, Array]:
     """Unbiased tr(Sigma) and |g|^2 from squared norms of the gradients of a small and a big batch.
+
+    Source: lrbs.noise-two-batches.
 
     Parameters
     ----------
@@ -114,17 +105,10 @@ class RunningNoiseScale:
         self._scatter = self.decay * self._scatter + np.outer(gap, gap) * (past / self._weight)
 
     @property
-    @formula(
-        "lrbs.noise-running",
-        title="Running averages of numerator and denominator",
-        tex=r"\hat B_t=\frac{\langle\widehat{\operatorname{tr}\Sigma}\rangle_t}"
-        r"{\langle\widehat{\Vert g\Vert^2}\rangle_t},\qquad "
-        r"\langle x\rangle_t=\frac{\sum_s\gamma^{t-s}x_s}{\sum_s\gamma^{t-s}}",
-        chapter="noise-scale",
-        check="running_averages",
-    )
     def estimate(self) -> NoiseScaleEstimate:
         """The averages up to now with their errors.
+
+        Source: lrbs.noise-running.
 
         Raises
         ------

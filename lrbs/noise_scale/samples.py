@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from lrbs.noise_scale.estimate import NoiseScaleEstimate, jackknife
 from lrbs.noise_scale.gradients import EUCLIDEAN, gradient_blocks, leave_out
 from lrbs.noise_scale.norms import Euclidean, Norm
-from lrbs.registry import formula
 from lrbs.validation import Array, count
 
 __all__ = ["noise_scale_from_samples"]
@@ -18,15 +17,6 @@ __all__ = ["noise_scale_from_samples"]
 GROUPS = 16  # for norms whose errors need parts
 
 
-@formula(
-    "lrbs.noise-one-pass",
-    title="The error of |g|^2 in one pass",
-    tex=r"\begin{gathered}\operatorname{Var}\bigl[\widehat{\Vert g\Vert^2}\bigr]\approx\frac2n\,"
-    r"\frac{\sum_kk^3\bigl((x_k-y_k)^\top\bar g_k\bigr)^2}{\sum_kk^3},\\ "
-    r"x_k,y_k:\ \text{two gradients after }k\text{ of mean }\bar g_k\end{gathered}",
-    chapter="noise-scale",
-    check="errors_of_one_pass",
-)
 def noise_scale_from_samples(
     gradients: ArrayLike | Iterable[ArrayLike],
     *,
@@ -35,6 +25,8 @@ def noise_scale_from_samples(
     unit: str = "samples",
 ) -> NoiseScaleEstimate:
     """Noise scale from gradients of single samples at one set of weights.
+
+    Source: lrbs.noise-one-pass.
 
     Parameters
     ----------

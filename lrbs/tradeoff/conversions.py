@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.registry import formula
 from lrbs.validation import Array, positive
 
 __all__ = [
@@ -20,16 +19,10 @@ __all__ = [
 ]
 
 
-@formula(
-    "lrbs.efficiency",
-    title="The batch at a given efficiency",
-    tex=r"\begin{gathered}\frac{E_{\min}}E=\frac1{1+B/B_{\text{noise}}}=e\\[4pt] "
-    r"\Leftrightarrow\quad B=B_{\text{noise}}\left(\frac1e-1\right)\end{gathered}",
-    chapter="steps-and-examples",
-    check="efficiency_counted",
-)
 def batch_size_at_efficiency(noise_scale: ArrayLike, efficiency: ArrayLike) -> Array:
     """Batch size whose runs use a given share of their examples well, e = E_min/E.
+
+    Source: lrbs.efficiency.
 
     Parameters
     ----------
@@ -56,14 +49,6 @@ def noise_scale_from_efficiency(batch_size: ArrayLike, efficiency: ArrayLike) ->
     return np.asarray(positive(batch_size, "batch_size") / (1 / _share(efficiency) - 1))
 
 
-@formula(
-    "lrbs.overhead",
-    title="The batch at a given overhead over linear scaling",
-    tex=r"\begin{gathered}S(B)=(1+x)\,\frac{B_0}B\,S(B_0)\\[4pt] "
-    r"\Leftrightarrow\quad B=(1+x)\,B_0+x\,B_{\text{noise}}\end{gathered}",
-    chapter="steps-and-examples",
-    check="overhead_counted",
-)
 def batch_size_at_overhead(
     noise_scale: ArrayLike, reference_batch_size: ArrayLike, overhead: ArrayLike = 0.2
 ) -> Array:
@@ -71,6 +56,8 @@ def batch_size_at_overhead(
 
     With 20 % this is the critical batch size of Zhang et al. (arXiv 2410.21676). It depends on where the
     line begins: a fifth of B_noise from a small reference, and more from a larger one.
+
+    Source: lrbs.overhead.
 
     Parameters
     ----------

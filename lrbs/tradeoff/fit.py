@@ -10,7 +10,6 @@ from scipy.optimize import least_squares
 from scipy.stats import chi2
 from scipy.stats import t as student
 
-from lrbs.registry import formula
 from lrbs.tradeoff import law
 from lrbs.validation import Array, positive, vector
 
@@ -156,20 +155,14 @@ class TradeoffFit:
         return float(student.ppf((1 + level) / 2, np.inf if self.freedom is None else self.freedom))
 
 
-@formula(
-    "10542.d48",
-    title="Critical batch size by a fit",
-    tex=r"\begin{gathered}S=S_{\min}\left(1+\frac{B_{\text{noise}}}{B}\right)\\ "
-    r"\text{fitted to measured }(B,S)\end{gathered}",
-    chapter="schedules",
-    check="tradeoff_fitted_to_runs",
-)
 def fit_tradeoff(
     batch_size: ArrayLike, steps: ArrayLike, *, relative_error: ArrayLike | None = None
 ) -> TradeoffFit:
     """Fit S = S_min + E_min/B to the steps that runs needed to one loss at several batch sizes.
 
     Least squares on ln S: a run twice as long is as badly known as it is long, and all runs should count.
+
+    Source: 10542.d48.
 
     Parameters
     ----------

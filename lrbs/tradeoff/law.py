@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.registry import formula
 from lrbs.validation import Array, positive
 
 __all__ = ["examples", "hyperbola", "steps"]
@@ -47,30 +46,6 @@ def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike
     return np.asarray(positive(batch_size, "batch_size") * steps(batch_size, min_steps, noise_scale))
 
 
-@formula(
-    "10542.34",
-    repeats="11260.9",
-    chapter="older-route",
-    check="sign_steps_against_examples",
-    tex=r"\begin{gathered}\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1,\\[4pt] "
-    r"\frac{E_{\min}}{S_{\min}}=B_{\text{loss}}\end{gathered}",
-)
-@formula("11280.11", repeats="11260.9", chapter="mean-field", check="sign_steps_against_examples")
-@formula(
-    "11260.9",
-    repeats="10542.14",
-    tex=r"\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1",
-    chapter="status-quo",
-)
-@formula(
-    "10542.14",
-    title="Steps against examples",
-    tex=r"\begin{gathered}\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)=1,\\[4pt] "
-    r"S=\left(1+\frac{B_{\text{noise}}}{B}\right)S_{\min},\\[4pt] "
-    r"E=BS,\quad E_{\min}=B_{\text{noise}}S_{\min}\end{gathered}",
-    chapter="status-quo",
-    check="steps_against_examples",
-)
 def hyperbola(
     steps: ArrayLike, min_steps: ArrayLike, min_examples: ArrayLike, product: ArrayLike = 1.0
 ) -> Array:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.registry import formula
 from lrbs.tradeoff.law import examples, steps
 from lrbs.validation import Array, positive, vector
 
@@ -26,13 +25,6 @@ __all__ = [
 ]
 
 
-@formula(
-    "10542.tadaptive",
-    title="The batch at a fixed price of a step",
-    tex=r"B=\sqrt{r\,B_{\text{noise}}}",
-    chapter="schedules",
-    check="best_batch_at_a_price",
-)
 def frugal_batch_size(noise_scale: ArrayLike, step_price: ArrayLike) -> Array:
     """Batch size of the least total cost when a step costs as much as `step_price` samples.
 
@@ -59,21 +51,13 @@ def frugal_batch_size(noise_scale: ArrayLike, step_price: ArrayLike) -> Array:
     return np.asarray(np.sqrt(positive(step_price, "step_price") * positive(noise_scale, "noise_scale")))
 
 
-@formula(
-    "lrbs.batch-power",
-    title="Steps against examples when the batch follows the noise scale",
-    tex=r"\begin{aligned}B\propto B_{\text{noise}}^{\,p}:\quad"
-    r"&\left(\frac{S}{S_{\min}}-1\right)\left(\frac{E}{E_{\min}}-1\right)\\ "
-    r"&=\frac{\langle B_{\text{noise}}^{\,p}\rangle\,\langle B_{\text{noise}}^{\,1-p}\rangle}"
-    r"{\langle B_{\text{noise}}\rangle}\end{aligned}",
-    chapter="schedules",
-    check="tradeoff_of_batch_powers",
-)
 def tradeoff_product(noise_scale: ArrayLike, power: float, progress: ArrayLike = 1.0) -> float:
     """Right side of the hyperbola 10542.14 for batch sizes proportional to B_noise**power.
 
     1 for a fixed batch (power 0) and for a fixed share of the noise scale (power 1); least, for powers
     of B_noise and for any batch sizes whatever, at 1/2.
+
+    Source: lrbs.batch-power.
 
     Parameters
     ----------
@@ -96,15 +80,10 @@ def tradeoff_product(noise_scale: ArrayLike, power: float, progress: ArrayLike =
     return mean(power) * mean(1 - power) / mean(1)
 
 
-@formula(
-    "lrbs.exchange-rate",
-    title="What a saved step costs",
-    tex=r"r=-\frac{dE}{dS}=\frac{E-E_{\min}}{S-S_{\min}}=\frac{B^2}{B_{\text{noise}}}",
-    chapter="along-a-run",
-    check="exchange_rate_by_differences",
-)
 def exchange_rate(batch_size: ArrayLike, noise_scale: ArrayLike) -> Array:
     """Examples that a larger batch spends for each step that it saves; :func:`frugal_batch_size` inverts it.
+
+    Source: lrbs.exchange-rate.
 
     Parameters
     ----------
@@ -131,19 +110,10 @@ class RunLength(NamedTuple):
     examples: float
 
 
-@formula(
-    "lrbs.varying-batch",
-    title="Steps and examples of a batch that varies",
-    tex=r"\begin{gathered}S=\int\left(1+\frac{B_{\text{noise}}}B\right)ds,\\[4pt] "
-    r"E=\int(B+B_{\text{noise}})\,ds,\\[4pt] "
-    r"\left(\frac S{S_{\min}}-1\right)\left(\frac E{E_{\min}}-1\right)\ge\gamma,\\[4pt] "
-    r"\gamma=\frac{\left(\int\sqrt{B_{\text{noise}}}\,ds\right)^2}"
-    r"{\int B_{\text{noise}}\,ds\int ds}\end{gathered}",
-    chapter="along-a-run",
-    check="no_schedule_beats_the_root",
-)
 def run_length(batch_size: ArrayLike, noise_scale: ArrayLike, progress: ArrayLike) -> RunLength:
     """Steps and examples of a run whose batch size varies along it.
+
+    Source: lrbs.varying-batch.
 
     Parameters
     ----------
@@ -195,16 +165,10 @@ def noiseless_steps(loss: ArrayLike, max_loss_decrease: ArrayLike) -> Array:
     return np.asarray(fall / np.sqrt(gains[1:] * gains[:-1]))
 
 
-@formula(
-    "lrbs.critical-average",
-    title="The noise scale of a whole run",
-    tex=r"\frac{E_{\min}}{S_{\min}}=\frac{\int B_{\text{noise}}\,ds}{\int ds},\qquad "
-    r"ds=\frac{-d\mathcal L}{\Delta\mathcal L_{\max}}",
-    chapter="steps-and-examples",
-    check="average_over_a_descent",
-)
 def critical_average(noise_scale: ArrayLike, progress: ArrayLike) -> float:
     """Critical batch size of a run along which the noise scale changes: its mean over the progress.
+
+    Source: lrbs.critical-average.
 
     Parameters
     ----------

@@ -1,1 +1,0 @@
-"""What happens when coordinates are no strangers, not equal, or not normal."""

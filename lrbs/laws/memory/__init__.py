@@ -1,1 +1,0 @@
-"""Rules that remember: averages over time, momentum, Adam, the update RMS."""

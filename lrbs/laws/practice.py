@@ -1,0 +1,67 @@
+"""From the law to a run: the learning rate from one search, and a margin of safety."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lrbs.validation import Array, positive, real_array
+
+__all__ = ["cautious_lr", "kept_progress", "max_lr_from_search"]
+
+
+def max_lr_from_search(found_lr: ArrayLike, batch_size: ArrayLike, noise_scale: ArrayLike) -> Array:
+    """SGD's learning rate at infinite batch size from the best one found at a small batch.
+
+    Parameters
+    ----------
+    found_lr : array_like
+        Result of a search at `batch_size`.
+    batch_size : array_like
+        B_0, in samples.
+    noise_scale : array_like
+        B_noise; the source puts B_simple in its place. :func:`lrbs.saturation` gives the learning rate at
+        other batch sizes.
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.tgrid.
+    """
+    ratio = positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size")
+    return np.asarray(positive(found_lr, "found_lr") * (1 + ratio))
+
+
+def cautious_lr(optimal_lr: ArrayLike, fraction: float) -> Array:
+    """A share of the optimal learning rate.
+
+    Parameters
+    ----------
+    optimal_lr : array_like
+    fraction : float
+        alpha in (0, 1]; 10542.d56 advises 0.5 to 1. :func:`kept_progress` says what it costs.
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.d56.
+    """
+    share = float(positive(fraction, "fraction"))
+    if share > 1:
+        raise ValueError(f"fraction must be at most 1; got {share:g}")
+    return np.asarray(share * positive(optimal_lr, "optimal_lr"))
+
+
+def kept_progress(fraction: ArrayLike) -> Array:
+    """Share of the best loss decrease that learning rate `fraction` * eta* gives: x (2 - x).
+
+    On a quadratic, for any rule; negative beyond x = 2, where steps raise the loss. Source: 10542.d56
+    with 11260.2.
+
+    Examples
+    --------
+    >>> float(kept_progress(0.5))
+    0.75
+    """
+    x = real_array(fraction, "fraction")
+    return np.asarray(x * (2 - x))

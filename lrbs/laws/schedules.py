@@ -1,0 +1,192 @@
+"""Learning rates and batch sizes along a run: warm-up, annealing, batches that grow or follow noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lrbs.laws.sgd import saturation
+from lrbs.validation import Array, positive, real_array
+
+__all__ = [
+    "adaptive_batch_size",
+    "cosine",
+    "growing_batch_size",
+    "linear_warmup",
+    "matching_warmup",
+    "noise_aware_lr",
+    "warmup_displacement",
+    "warmup_weight",
+]
+
+
+# ------------------------------------------------------------------------------------- the beginning
+def linear_warmup(step: ArrayLike, warmup_steps: float, target_lr: float) -> Array:
+    """Learning rate that rises in proportion to the step and then stays.
+
+    Parameters
+    ----------
+    step : array_like
+        t >= 0.
+    warmup_steps : float
+        Step at which the target is reached; positive.
+    target_lr : float
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.d35.
+
+    Examples
+    --------
+    >>> linear_warmup([0, 50, 100, 150], warmup_steps=100, target_lr=0.2)
+    array([0. , 0.1, 0.2, 0.2])
+    """
+    share = _step(step) / float(positive(warmup_steps, "warmup_steps"))
+    return np.asarray(float(positive(target_lr, "target_lr")) * np.minimum(share, 1))
+
+
+def warmup_displacement(
+    step: ArrayLike, warmup_steps: float, target_lr: float, gradient_length: float
+) -> Array:
+    """Bound on the expected distance from the start after `step` steps of a linear warm-up.
+
+    It holds when the first step has s = 0, that is learning rate 0 (see :func:`warmup_weight`), in
+    expectation, and for step <= warmup_steps. It is reached only if all gradients point one way.
+
+    Parameters
+    ----------
+    step : array_like
+        Number of steps taken.
+    warmup_steps, target_lr : float
+    gradient_length : float
+        Mean length of a batch gradient.
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.d36.
+    """
+    length = float(positive(gradient_length, "gradient_length"))
+    rate = float(positive(target_lr, "target_lr"))
+    return np.asarray(_step(step) ** 2 / (2 * float(positive(warmup_steps, "warmup_steps"))) * rate * length)
+
+
+def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array:
+    """Sum of the shares s / warmup_steps over `step` steps that count s from `first`: the exact t^2/(2T).
+
+    t (t - 1) / (2T) for ``first=0``, as in 10542.d36, and t (t + 1) / (2T) for ``first=1``, as most
+    libraries count; the second is beyond t^2/(2T).
+    """
+    t = _step(step)
+    return np.asarray(t * (t - 1 + 2 * first) / (2 * float(positive(warmup_steps, "warmup_steps"))))
+
+
+def matching_warmup(full_steps: ArrayLike = 1.0) -> Array:
+    """Warm-up steps after which the bound 10542.d36 equals the length of `full_steps` steps at full rate.
+
+    Source: 10542.d37, where `full_steps` is 1.
+
+    Examples
+    --------
+    >>> float(matching_warmup())
+    2.0
+    """
+    return np.asarray(2 * positive(full_steps, "full_steps"))
+
+
+# ------------------------------------------------------------------------------------------- the end
+def cosine(step: ArrayLike, total_steps: float, max_lr: float, min_lr: float = 0.0) -> Array:
+    """Learning rate that falls from `max_lr` to `min_lr` along half a cosine.
+
+    Parameters
+    ----------
+    step : array_like
+        0 <= t <= total_steps.
+    total_steps : float
+    max_lr, min_lr : float
+        0 <= min_lr <= max_lr.
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.d50.
+
+    Raises
+    ------
+    ValueError
+        If a step lies beyond the end: the cosine would rise again.
+    """
+    t, total = _step(step), float(positive(total_steps, "total_steps"))
+    if (t > total).any():
+        raise ValueError(
+            f"step must not exceed total_steps = {total:g}; the largest that came is {t.max():g}"
+        )
+    if not 0 <= min_lr <= max_lr:
+        raise ValueError(f"min_lr must lie between 0 and max_lr = {max_lr:g}; got {min_lr:g}")
+    return np.asarray(min_lr + (max_lr - min_lr) / 2 * (1 + np.cos(np.pi * t / total)))
+
+
+def growing_batch_size(step: ArrayLike, start: float, growth: float) -> Array:
+    """Batch size that grows by the factor `growth` each step, in samples, not rounded.
+
+    Parameters
+    ----------
+    step : array_like
+    start : float
+        Batch size at step 0.
+    growth : float
+        r > 1.
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.d52.
+    """
+    if not growth > 1:
+        raise ValueError(f"growth must exceed 1; got {growth!r}")
+    return np.asarray(float(positive(start, "start")) * float(growth) ** _step(step))
+
+
+def noise_aware_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayLike) -> Array:
+    """SGD's law 10542.10 with limits and noise scales that change along the run.
+
+    Parameters
+    ----------
+    batch_size, max_lr, noise_scale : array_like
+        Each a number or one for each step; broadcast.
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.d51.
+    """
+    return saturation(batch_size, positive(max_lr, "max_lr"), noise_scale)
+
+
+# ------------------------------------------------------------------------------------------ the batch
+def adaptive_batch_size(noise_scale: ArrayLike, max_batch_size: float, fraction: float) -> Array:
+    """A share of the noise scale, up to a limit; in samples, not rounded.
+
+    Parameters
+    ----------
+    noise_scale : array_like
+        B_noise(t).
+    max_batch_size : float
+    fraction : float
+        alpha, positive.
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.d44.
+    """
+    share = float(positive(fraction, "fraction")) * positive(noise_scale, "noise_scale")
+    return np.asarray(np.minimum(share, float(positive(max_batch_size, "max_batch_size"))))
+
+
+def _step(step: ArrayLike) -> Array:
+    steps = real_array(step, "step")
+    if (steps < 0).any():
+        raise ValueError(f"step must not be negative; the smallest that came is {steps.min():g}")
+    return steps

@@ -1,1 +1,0 @@
-"""Rules that take signs, hard or soft: their averages, their learning rates, the surge."""

@@ -1,1 +1,0 @@
-"""Many steps of training: scaling rules, clouds of runs, schedules, clock time."""
