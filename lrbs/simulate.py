@@ -18,7 +18,7 @@ from lrbs.model import LocalModel
 from lrbs.operators import Dense, Diagonal, DiagonalPlusLowRank, Operator, as_operator
 from lrbs.rules import UpdateRule
 from lrbs.step import Step
-from lrbs.validation import Array, count, positive, real_array, vector
+from lrbs.validation import Array, count, plain, positive, real_array, vector
 
 __all__ = [
     "MeasuredStep",
@@ -74,7 +74,7 @@ class MeasuredStep(Step):
             + q**2 * (self.curvature_se / c) ** 2
             + 2 * p * q * self.covariance / (a * c)
         )
-        return np.asarray(np.sqrt(np.maximum(variance, 0)))  # rounding alone can leave it below zero
+        return plain(np.sqrt(np.maximum(variance, 0)))  # rounding alone can leave it below zero
 
 
 def simulated_step(
@@ -301,7 +301,7 @@ def _quadratic(vectors: Array, operator: Operator) -> Array:
     """v^T A v for each row v."""
     if isinstance(operator, Diagonal):
         return np.einsum("rn,n->r", vectors**2, operator.values)
-    return np.asarray(np.einsum("rn,nr->r", vectors, np.asarray(operator @ vectors.T)))
+    return plain(np.einsum("rn,nr->r", vectors, np.asarray(operator @ vectors.T)))
 
 
 def _mean_and_covariance(pairs: Array) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from lrbs.model import LocalModel
 from lrbs.moments import Method
 from lrbs.operators import trace_product
 from lrbs.rules import SGD, Preconditioned, UpdateRule
-from lrbs.validation import Array, positive, real_array, vector
+from lrbs.validation import Array, plain, positive, real_array, vector
 
 __all__ = ["Step", "expected_step", "loss_decrease", "optimal_lr", "quadratic_loss_change"]
 
@@ -42,7 +42,7 @@ def optimal_lr(alignment: ArrayLike, curvature: ArrayLike) -> Array:
     >>> float(optimal_lr(3.0, 6.0))
     0.5
     """
-    return np.asarray(real_array(alignment, "alignment") / _curved(curvature))
+    return plain(real_array(alignment, "alignment") / _curved(curvature))
 
 
 def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
@@ -55,7 +55,7 @@ def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
     >>> float(loss_decrease(3.0, 6.0))
     0.75
     """
-    return np.asarray(real_array(alignment, "alignment") ** 2 / (2 * _curved(curvature)))
+    return plain(real_array(alignment, "alignment") ** 2 / (2 * _curved(curvature)))
 
 
 def quadratic_loss_change(model: LocalModel, update: ArrayLike, learning_rate: ArrayLike) -> Array:
@@ -77,7 +77,7 @@ def quadratic_loss_change(model: LocalModel, update: ArrayLike, learning_rate: A
     """
     phi = vector(update, "update", model.size)
     eta = real_array(learning_rate, "learning_rate")
-    return np.asarray(-eta * (phi @ model.gradient) + eta**2 / 2 * (phi @ (model.hessian @ phi)))
+    return plain(-eta * (phi @ model.gradient) + eta**2 / 2 * (phi @ (model.hessian @ phi)))
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Step:
             -eta * alignment + eta^2 / 2 * curvature. Source: 11260.2, 10542.8.
         """
         eta = real_array(learning_rate, "learning_rate")
-        return np.asarray(-eta * self.alignment + eta**2 / 2 * self.curvature)
+        return plain(-eta * self.alignment + eta**2 / 2 * self.curvature)
 
 
 def expected_step(

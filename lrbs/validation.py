@@ -35,6 +35,11 @@ def real_array(value: ArrayLike, name: str, ndim: int | tuple[int, ...] | None =
     return array
 
 
+def plain(values: ArrayLike) -> Array:
+    """An array as it is, and a number instead of an array of no dimension: scalars in, scalars out."""
+    return np.asarray(values, dtype=np.float64)[()]
+
+
 def vector(value: ArrayLike, name: str, size: int | None = None) -> Array:
     """A finite vector, of a given size if one is given."""
     array = real_array(value, name, ndim=1)

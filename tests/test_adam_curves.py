@@ -8,7 +8,7 @@ import sympy as sp
 
 import lrbs
 from lrbs import Adam, LocalModel, ScalarLaw, SignSGD, scalar_mean_field
-from lrbs.laws.adam_law import adam_law, full_momentum_lr, scalar_mean_update
+from lrbs.laws.adam_curves import adam_law, full_momentum_lr, scalar_mean_update
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from lrbs.laws.adam import (
     square_from_mean,
     square_update,
 )
+from lrbs.laws.adam_curves import adam_law, full_momentum_lr, scalar_mean_update
 from lrbs.laws.adam_finite import corrected_mean
-from lrbs.laws.adam_law import adam_law, full_momentum_lr, scalar_mean_update
 from lrbs.laws.averaging import (
     averaged_covariance,
     averaged_mean,

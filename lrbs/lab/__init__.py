@@ -10,7 +10,7 @@ from lrbs.lab.noise import batch_gradients, local_model
 from lrbs.lab.search import SearchedStep, best_learning_rate, moment_controls
 from lrbs.lab.stationary import stationary_updates
 from lrbs.lab.survey import SurveyedSteps, survey_steps
-from lrbs.lab.sweep import Sweep, sweep
+from lrbs.lab.sweeping import Sweep, sweep
 from lrbs.lab.training import train
 from lrbs.lab.tuning import TunedRate, jackknife_se, tuned_rate
 

@@ -3,7 +3,7 @@
 The mean field of a quotient takes the mean above and below the line; for Adam what is below is itself an
 average, so that this becomes exact as beta_2 -> 1. What is missing at a finite beta_2 stands in
 :mod:`lrbs.laws.adam_finite`, what follows for the learning rate in
-:mod:`lrbs.laws.adam_law`.
+:mod:`lrbs.laws.adam_curves`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.laws.averaging import ema_gain, ema_noise_factor
-from lrbs.validation import Array, fraction, real_array, vector
+from lrbs.validation import Array, fraction, plain, real_array, vector
 
 __all__ = [
     "mean_update",
@@ -48,7 +48,7 @@ def momentum_square(gradient: ArrayLike, variance: ArrayLike, momentum: float) -
         Exact for any noise that is new at every step. Source: 11267.10.
     """
     mu, spread = _coordinates(gradient, variance)
-    return np.asarray(mu**2 + ema_noise_factor(momentum) * spread)
+    return plain(mu**2 + ema_noise_factor(momentum) * spread)
 
 
 def second_average(
@@ -59,7 +59,7 @@ def second_average(
     Parameters as for :func:`momentum_square`; `steps` since the start from zero. Source: 11267.4.
     """
     mu, spread = _coordinates(gradient, variance)
-    return np.asarray(ema_gain(beta2, steps) * (mu**2 + spread))
+    return plain(ema_gain(beta2, steps) * (mu**2 + spread))
 
 
 def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
@@ -113,7 +113,7 @@ def square_from_mean(mean: ArrayLike, beta1: float) -> Array:
     Source: 11301.19.
     """
     b = fraction(beta1, "beta1")
-    return np.asarray(2 * b / (1 + b) * real_array(mean, "mean") ** 2 + (1 - b) / (1 + b))
+    return plain(2 * b / (1 + b) * real_array(mean, "mean") ** 2 + (1 - b) / (1 + b))
 
 
 def second_moment(mean: ArrayLike, beta1: float) -> Array:
@@ -143,4 +143,4 @@ def _coordinates(gradient: ArrayLike, variance: ArrayLike) -> tuple[Array, Array
 
 def _quotient(numerator: Array, denominator: Array) -> Array:
     """Quotient, with 0/0 = 0: a coordinate without gradient and noise does not move."""
-    return np.asarray(np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0))
+    return plain(np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.laws.averaging import ema_noise_factor
-from lrbs.validation import Array, positive, real_array
+from lrbs.validation import Array, plain, positive, real_array
 
 __all__ = [
     "corrected_mean",
@@ -26,7 +26,7 @@ __all__ = [
 # ----------------------------------------------------------------------------- the first correction
 def _fluctuations(mu: Array, spread: Array, beta2: float) -> Array:
     """Variance of v in units of E[v]^2."""
-    return np.asarray(ema_noise_factor(beta2) * (4 * mu**2 * spread + 2 * spread**2) / (mu**2 + spread) ** 2)
+    return plain(ema_noise_factor(beta2) * (4 * mu**2 * spread + 2 * spread**2) / (mu**2 + spread) ** 2)
 
 
 def corrected_mean(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2: float) -> Array:
@@ -56,7 +56,7 @@ def corrected_mean(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2
     total = mu**2 + spread
     shared = (1 - beta1) * (1 - beta2) / (1 - beta1 * beta2)
     factor = 1 + 3 / 8 * _fluctuations(mu, spread, beta2) - shared * spread / total
-    return np.asarray(mu / np.sqrt(total) * factor)
+    return plain(mu / np.sqrt(total) * factor)
 
 
 def corrected_square(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2: float) -> Array:
@@ -82,4 +82,4 @@ def corrected_square(gradient: ArrayLike, variance: ArrayLike, beta1: float, bet
     square = (mu**2 + ema_noise_factor(beta1) * spread) / total * (1 + _fluctuations(mu, spread, beta2))
     first = 4 * mu**2 * spread * (1 - beta1) / (1 - beta1 * beta2)
     second = 2 * spread**2 * (1 - beta1) ** 2 / (1 - beta1**2 * beta2)
-    return np.asarray(square - (1 - beta2) * (first + second) / total**2)
+    return plain(square - (1 - beta2) * (first + second) / total**2)

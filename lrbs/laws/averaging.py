@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.validation import Array, count, fraction, real_array, vector
+from lrbs.validation import Array, count, fraction, plain, real_array, vector
 
 __all__ = [
     "averaged_covariance",
@@ -31,7 +31,7 @@ __all__ = [
 def ema_step(average: ArrayLike, value: ArrayLike, decay: float) -> Array:
     """One step of an exponential moving average: decay * average + (1 - decay) * value."""
     b = fraction(decay, "decay")
-    return np.asarray(b * real_array(average, "average") + (1 - b) * real_array(value, "value"))
+    return plain(b * real_array(average, "average") + (1 - b) * real_array(value, "value"))
 
 
 def ema_weights(decay: float, steps: int) -> Array:
@@ -56,7 +56,7 @@ def ema_weights(decay: float, steps: int) -> Array:
     array([0.5  , 0.25 , 0.125])
     """
     b = fraction(decay, "decay")
-    return np.asarray((1 - b) * b ** np.arange(count(steps, "steps"), dtype=np.float64))
+    return plain((1 - b) * b ** np.arange(count(steps, "steps"), dtype=np.float64))
 
 
 def nesterov_weights(momentum: float, steps: int) -> Array:
@@ -97,7 +97,7 @@ def averaged_mean(means: ArrayLike, weights: ArrayLike) -> Array:
         Source: 11301.4, 11301.14.
     """
     history, w = _history(means, "means", weights)
-    return np.asarray(np.tensordot(w[::-1], history, axes=1))
+    return plain(np.tensordot(w[::-1], history, axes=1))
 
 
 def averaged_covariance(covariances: ArrayLike, weights: ArrayLike) -> Array:
@@ -116,7 +116,7 @@ def averaged_covariance(covariances: ArrayLike, weights: ArrayLike) -> Array:
         Source: 11301.6.
     """
     history, w = _history(covariances, "covariances", weights)
-    return np.asarray(np.tensordot(w[::-1] ** 2, history, axes=1))
+    return plain(np.tensordot(w[::-1] ** 2, history, axes=1))
 
 
 def ema_gain(decay: float, steps: float = math.inf) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import erf, ndtr
 
 from lrbs.normal import sign_mean
-from lrbs.validation import Array, non_negative, positive, real_array
+from lrbs.validation import Array, non_negative, plain, positive, real_array
 
 __all__ = ["clip_mean", "clip_mean_by_slope", "clip_square", "hard_sigmoid", "smooth_sigmoid"]
 
@@ -30,7 +30,7 @@ def smooth_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
         Off by at most 0.108 for erf, 0.074 for tanh. Source: 10563.3.
     """
     values, width = np.broadcast_arrays(np.asarray(x, dtype=np.float64), 1 / positive(slope, "slope"))
-    return np.asarray(values / np.hypot(values, width))
+    return plain(values / np.hypot(values, width))
 
 
 def hard_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
@@ -46,7 +46,7 @@ def hard_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
     ndarray
         Off by at most 0.210 for erf, 0.238 for tanh, 0.293 for the soft sign. Source: 10563.4, 10563.6.
     """
-    return np.asarray(np.clip(positive(slope, "slope") * np.asarray(x, dtype=np.float64), -1, 1))
+    return plain(np.clip(positive(slope, "slope") * np.asarray(x, dtype=np.float64), -1, 1))
 
 
 # ------------------------------------------------------------------------------- moments of the clip
@@ -141,9 +141,9 @@ def _standardised(
 
 
 def _density(x: Array) -> Array:
-    return np.asarray(np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
+    return plain(np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
 
 
 def _overshoot(x: Array) -> Array:
     """E[(z - x)^+] of a standard normal z."""
-    return np.asarray(_density(x) - x * ndtr(-x))
+    return plain(_density(x) - x * ndtr(-x))

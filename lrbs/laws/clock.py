@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.special import lambertw
 
 from lrbs.tradeoff import steps
-from lrbs.validation import Array, positive
+from lrbs.validation import Array, plain, positive
 
 __all__ = ["Cluster"]
 
@@ -49,7 +49,7 @@ class Cluster:
                 f"batch_size must be at least local_batch_size = {self.local_batch_size:g}, one worker's; "
                 f"got {size.min():g}"
             )
-        return np.asarray(size / self.local_batch_size)
+        return plain(size / self.local_batch_size)
 
     def step_time(self, batch_size: ArrayLike) -> Array:
         """Time of one step.
@@ -64,7 +64,7 @@ class Cluster:
         ndarray
             In the unit of `compute_time`. Source: 10542.d45.
         """
-        return np.asarray(self.compute_time + self.communication_time * np.log(self.workers(batch_size)))
+        return plain(self.compute_time + self.communication_time * np.log(self.workers(batch_size)))
 
     def total_time(self, batch_size: ArrayLike, min_steps: float, noise_scale: float) -> Array:
         """Time to a target loss.
@@ -80,7 +80,7 @@ class Cluster:
         ndarray
             In the unit of `compute_time`. Source: 10542.d46.
         """
-        return np.asarray(steps(batch_size, min_steps, noise_scale) * self.step_time(batch_size))
+        return plain(steps(batch_size, min_steps, noise_scale) * self.step_time(batch_size))
 
     def fastest_batch_size(self, noise_scale: float) -> float:
         """Batch size of the least total time.
@@ -114,7 +114,7 @@ class Cluster:
 
         Parameters as for :meth:`step_time`. Source: 10542.d47.
         """
-        return np.asarray(self.compute_time / self.step_time(batch_size))
+        return plain(self.compute_time / self.step_time(batch_size))
 
     def batch_size_at_efficiency(self, efficiency: float) -> float:
         """Batch size at which :meth:`efficiency` falls to a threshold in (0, 1]."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lrbs.approximations.scalar import correlation
+from lrbs.approximations.scalar_forms import correlation
 from lrbs.laws.scalar_law import ScalarLaw
 from lrbs.laws.softsign import soft_law
 from lrbs.model import LocalModel

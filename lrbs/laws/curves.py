@@ -14,7 +14,7 @@ from lrbs.model import LocalModel
 from lrbs.operators import trace_product
 from lrbs.rules import Preconditioned
 from lrbs.step import loss_decrease
-from lrbs.validation import Array, positive, real_array, vector
+from lrbs.validation import Array, plain, positive, real_array, vector
 
 __all__ = [
     "fit_power_saturation",
@@ -38,7 +38,7 @@ def normalised_batch_size(batch_size: ArrayLike, noise_scale: ArrayLike) -> Arra
     ndarray
         sqrt(1/2) at B = noise_scale. Source: 11280.6; with noise_scale = pi kappa^2 / 2, 10542.27.
     """
-    return np.asarray((1 + positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size")) ** -0.5)
+    return plain((1 + positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size")) ** -0.5)
 
 
 def power_saturation(
@@ -70,7 +70,7 @@ def power_saturation(
     0.25
     """
     beta = normalised_batch_size(batch_size, noise_scale)
-    return np.asarray(real_array(limit, "limit") * beta ** (2 * float(positive(exponent, "exponent"))))
+    return plain(real_array(limit, "limit") * beta ** (2 * float(positive(exponent, "exponent"))))
 
 
 def fit_power_saturation(batch_size: ArrayLike, learning_rate: ArrayLike) -> tuple[float, float, float]:
@@ -94,7 +94,7 @@ def fit_power_saturation(batch_size: ArrayLike, learning_rate: ArrayLike) -> tup
 
     def gap(logs: Array) -> Array:
         limit, noise_scale, exponent = np.exp(logs)
-        return np.asarray(np.log(power_saturation(B, limit, noise_scale, exponent) / eta))
+        return plain(np.log(power_saturation(B, limit, noise_scale, exponent) / eta))
 
     start = np.log([eta.max(), np.sqrt(B.min() * B.max()), 0.5])
     limit, noise_scale, exponent = np.exp(least_squares(gap, start, xtol=1e-12, ftol=1e-12).x)
@@ -130,4 +130,4 @@ def implied_noise_scale(batch_size: ArrayLike, value: ArrayLike, limit: ArrayLik
     is that hyperbola; negative where a curve lies above its limit.
     """
     ratio = real_array(limit, "limit") / real_array(value, "value")
-    return np.asarray(positive(batch_size, "batch_size") * (ratio - 1))
+    return plain(positive(batch_size, "batch_size") * (ratio - 1))

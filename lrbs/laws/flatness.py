@@ -9,7 +9,7 @@ from lrbs.approximations import exact
 from lrbs.model import LocalModel
 from lrbs.operators import Operator
 from lrbs.rules import Preconditioned
-from lrbs.validation import Array, positive, real_array, symmetric_matrix, vector
+from lrbs.validation import Array, plain, positive, real_array, symmetric_matrix, vector
 
 __all__ = [
     "generalisation_gap",
@@ -93,4 +93,4 @@ def sharpness(hessian: Operator) -> float:
 
 def generalisation_gap(test_loss: ArrayLike, training_loss: ArrayLike) -> Array:
     """Loss on data kept back minus loss on the training data. Source: 10542.d30."""
-    return np.asarray(real_array(test_loss, "test_loss") - real_array(training_loss, "training_loss"))
+    return plain(real_array(test_loss, "test_loss") - real_array(training_loss, "training_loss"))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf, gammaln, xlog1py, xlogy
 
-from lrbs.validation import Array, count, fraction, non_negative, positive
+from lrbs.validation import Array, count, fraction, non_negative, plain, positive
 
 __all__ = ["contaminated_sign_mean", "sign_variance"]
 
@@ -33,7 +33,7 @@ def sign_variance(central_density: ArrayLike) -> Array:
     >>> round(float(sign_variance(1 / np.sqrt(2 * np.pi))), 4)
     1.5708
     """
-    return np.asarray(1 / (4 * positive(central_density, "central_density") ** 2))
+    return plain(1 / (4 * positive(central_density, "central_density") ** 2))
 
 
 def contaminated_sign_mean(

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from lrbs.laws.averaging import ema_gain, ema_noise_factor
 from lrbs.laws.sgd import saturation
-from lrbs.validation import Array, fraction, positive, vector
+from lrbs.validation import Array, fraction, plain, positive, vector
 
 __all__ = [
     "batch_multiplier",
@@ -102,7 +102,7 @@ def lion_batch_multiplier(beta1: float, beta2: float) -> float:
 
 def effective_batch_size(batch_size: ArrayLike, momentum: float) -> Array:
     """Batch size without memory whose gradient has the noise of the average, B (1 + b)/(1 - b)."""
-    return np.asarray(positive(batch_size, "batch_size") * ema_batch_multiplier(momentum))
+    return plain(positive(batch_size, "batch_size") * ema_batch_multiplier(momentum))
 
 
 def sgdm_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayLike, momentum: float) -> Array:
@@ -161,4 +161,4 @@ def stationary_variance(
             f"learning_rate must be below {2 / ema_noise_factor(momentum):.6g} / curvature for the weights "
             f"to settle; got up to {np.max(eta * bend):.6g} / curvature"
         )
-    return np.asarray(eta * positive(noise_variance, "noise_variance") / (bend * rest))
+    return plain(eta * positive(noise_variance, "noise_variance") / (bend * rest))

@@ -16,7 +16,7 @@ from lrbs.model import LocalModel
 from lrbs.moments import inverse_power
 from lrbs.operators import Dense
 from lrbs.rules import Muon, msign
-from lrbs.validation import Array, count, positive, real_array
+from lrbs.validation import Array, count, plain, positive, real_array
 
 __all__ = [
     "muon_hessian",
@@ -66,7 +66,7 @@ def newton_schulz(matrix: ArrayLike, steps: int = 5, coefficients: Sequence[floa
     for _ in range(count(steps, "steps", least=0)):
         A = np.swapaxes(X, -1, -2) @ X
         X = a * X + X @ (b * A + c * A @ A)
-    return np.asarray(np.swapaxes(X, -1, -2) if wide else X)
+    return plain(np.swapaxes(X, -1, -2) if wide else X)
 
 
 def muon_hessian(gradient: ArrayLike, max_lr: float) -> Dense:

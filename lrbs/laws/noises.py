@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from lrbs.laws.sign import mean_field_sign
-from lrbs.validation import Array, real_array
+from lrbs.validation import Array, plain, real_array
 
 __all__ = ["NOISES", "Noise", "sign_bounds"]
 
@@ -48,12 +48,12 @@ class Noise:
         >>> float(NOISES["uniform"].sign_mean(3**0.5 / 2))
         0.5
         """
-        return np.asarray(1 - 2 * self.below(-real_array(ratio, "ratio")))
+        return plain(1 - 2 * self.below(-real_array(ratio, "ratio")))
 
 
 def _two_humps_below(x: Array) -> Array:
     blur = np.sqrt(1 - HUMP**2)
-    return np.asarray(stats.norm.cdf((x - HUMP) / blur) + stats.norm.cdf((x + HUMP) / blur)) / 2
+    return plain(stats.norm.cdf((x - HUMP) / blur) + stats.norm.cdf((x + HUMP) / blur)) / 2
 
 
 def _two_humps_draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.validation import Array, positive, real_array
+from lrbs.validation import Array, plain, positive, real_array
 
 __all__ = ["cautious_lr", "kept_progress", "max_lr_from_search"]
 
@@ -29,7 +28,7 @@ def max_lr_from_search(found_lr: ArrayLike, batch_size: ArrayLike, noise_scale: 
         Source: 10542.tgrid.
     """
     ratio = positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size")
-    return np.asarray(positive(found_lr, "found_lr") * (1 + ratio))
+    return plain(positive(found_lr, "found_lr") * (1 + ratio))
 
 
 def cautious_lr(optimal_lr: ArrayLike, fraction: float) -> Array:
@@ -49,7 +48,7 @@ def cautious_lr(optimal_lr: ArrayLike, fraction: float) -> Array:
     share = float(positive(fraction, "fraction"))
     if share > 1:
         raise ValueError(f"fraction must be at most 1; got {share:g}")
-    return np.asarray(share * positive(optimal_lr, "optimal_lr"))
+    return plain(share * positive(optimal_lr, "optimal_lr"))
 
 
 def kept_progress(fraction: ArrayLike) -> Array:
@@ -64,4 +63,4 @@ def kept_progress(fraction: ArrayLike) -> Array:
     0.75
     """
     x = real_array(fraction, "fraction")
-    return np.asarray(x * (2 - x))
+    return plain(x * (2 - x))

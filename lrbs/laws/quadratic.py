@@ -15,7 +15,7 @@ from lrbs.laws.momentum import stationary_variance
 from lrbs.laws.scaling import effective_temperature
 from lrbs.laws.sde import sgd_step
 from lrbs.model import LocalModel
-from lrbs.validation import Array, count, positive, real_array, vector
+from lrbs.validation import Array, count, plain, positive, real_array, vector
 
 __all__ = ["Cloud", "Quadratic", "sde_cloud", "settled_variance", "sgd_cloud", "sgd_runs"]
 
@@ -52,7 +52,7 @@ class Quadratic:
 
     def loss(self, weights: ArrayLike) -> Array:
         """L at points of shape (..., N)."""
-        return np.asarray(np.sum(self.curvature * real_array(weights, "weights") ** 2, axis=-1) / 2)
+        return plain(np.sum(self.curvature * real_array(weights, "weights") ** 2, axis=-1) / 2)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Cloud:
 
     def expected_loss(self, quadratic: Quadratic) -> Array:
         """Mean loss of the runs, shape (moments,)."""
-        return np.asarray((self.mean**2 + self.variance) @ quadratic.curvature / 2)
+        return plain((self.mean**2 + self.variance) @ quadratic.curvature / 2)
 
 
 def sgd_runs(

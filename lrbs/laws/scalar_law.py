@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from lrbs.laws.curves import normalised_batch_size
 from lrbs.model import LocalModel
 from lrbs.step import Step
-from lrbs.validation import Array, positive
+from lrbs.validation import Array, plain, positive
 
 __all__ = ["ScalarLaw"]
 
@@ -101,7 +101,7 @@ class ScalarLaw:
     def small_batch_lr(self, batch_size: ArrayLike) -> Array:
         """(a/t) sqrt(B/noise_scale), for B far below the noise scale. Source: 11280.7, 10542.26."""
         ratio = positive(batch_size, "batch_size") / self.noise_scale
-        return np.asarray(self.alignment / self.noise_curvature * np.sqrt(ratio))
+        return plain(self.alignment / self.noise_curvature * np.sqrt(ratio))
 
     @property
     def limit_lr(self) -> float:

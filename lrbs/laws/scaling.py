@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from lrbs.model import LocalModel
 from lrbs.operators import Operator, trace_product
-from lrbs.validation import Array, positive, real_array
+from lrbs.validation import Array, plain, positive, real_array
 
 __all__ = [
     "effective_temperature",
@@ -47,7 +47,7 @@ def square_root_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
     >>> float(square_root_rule(0.1, growth=16))
     0.4
     """
-    return np.asarray(positive(learning_rate, "learning_rate") * np.sqrt(positive(growth, "growth")))
+    return plain(positive(learning_rate, "learning_rate") * np.sqrt(positive(growth, "growth")))
 
 
 def linear_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
@@ -61,7 +61,7 @@ def linear_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
     >>> float(linear_rule(0.1, growth=16))
     1.6
     """
-    return np.asarray(positive(learning_rate, "learning_rate") * positive(growth, "growth"))
+    return plain(positive(learning_rate, "learning_rate") * positive(growth, "growth"))
 
 
 def effective_temperature(learning_rate: ArrayLike, batch_size: ArrayLike) -> Array:
@@ -69,7 +69,7 @@ def effective_temperature(learning_rate: ArrayLike, batch_size: ArrayLike) -> Ar
 
     Source: 10542.d33. At eta lambda = x the proportionality understates the variance by the share x/2 of it.
     """
-    return np.asarray(positive(learning_rate, "learning_rate") / positive(batch_size, "batch_size"))
+    return plain(positive(learning_rate, "learning_rate") / positive(batch_size, "batch_size"))
 
 
 def increment_covariance(model: LocalModel, learning_rate: float, batch_size: float) -> Operator:
@@ -117,7 +117,7 @@ def signal_to_noise(model: LocalModel, batch_size: ArrayLike) -> Array:
     >>> float(signal_to_noise(model, 4 * model.simple_noise_scale))
     2.0
     """
-    return np.asarray(np.sqrt(positive(batch_size, "batch_size") / model.simple_noise_scale))
+    return plain(np.sqrt(positive(batch_size, "batch_size") / model.simple_noise_scale))
 
 
 def noise_cost(model: LocalModel, learning_rate: ArrayLike, batch_size: ArrayLike) -> Array:
@@ -137,7 +137,7 @@ def noise_cost(model: LocalModel, learning_rate: ArrayLike, batch_size: ArrayLik
         Exact on a quadratic loss. Source: 10542.d22, and 10542.d23 for H = lambda I.
     """
     rate, size = positive(learning_rate, "learning_rate"), positive(batch_size, "batch_size")
-    return np.asarray(rate / size * trace_product(model.covariance, model.hessian))
+    return plain(rate / size * trace_product(model.covariance, model.hessian))
 
 
 def update_length(learning_rate: ArrayLike, gradient: ArrayLike) -> Array:
@@ -156,7 +156,7 @@ def update_length(learning_rate: ArrayLike, gradient: ArrayLike) -> Array:
         Source: 10542.d34. Over batches its root mean square is :func:`rms_update_length`.
     """
     vectors = real_array(gradient, "gradient")
-    return np.asarray(positive(learning_rate, "learning_rate") * np.linalg.norm(vectors, axis=-1))
+    return plain(positive(learning_rate, "learning_rate") * np.linalg.norm(vectors, axis=-1))
 
 
 def rms_update_length(model: LocalModel, learning_rate: ArrayLike, batch_size: ArrayLike) -> Array:
@@ -165,4 +165,4 @@ def rms_update_length(model: LocalModel, learning_rate: ArrayLike, batch_size: A
     Parameters as for :func:`noise_cost`. Source: 10542.d34 with 10542.1.
     """
     rate, size = positive(learning_rate, "learning_rate"), positive(batch_size, "batch_size")
-    return np.asarray(rate * np.sqrt(model.squared_gradient * (1 + model.simple_noise_scale / size)))
+    return plain(rate * np.sqrt(model.squared_gradient * (1 + model.simple_noise_scale / size)))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.laws.sgd import saturation
-from lrbs.validation import Array, positive, real_array
+from lrbs.validation import Array, plain, positive, real_array
 
 __all__ = [
     "adaptive_batch_size",
@@ -43,7 +43,7 @@ def linear_warmup(step: ArrayLike, warmup_steps: float, target_lr: float) -> Arr
     array([0. , 0.1, 0.2, 0.2])
     """
     share = _step(step) / float(positive(warmup_steps, "warmup_steps"))
-    return np.asarray(float(positive(target_lr, "target_lr")) * np.minimum(share, 1))
+    return plain(float(positive(target_lr, "target_lr")) * np.minimum(share, 1))
 
 
 def warmup_displacement(
@@ -69,7 +69,7 @@ def warmup_displacement(
     """
     length = float(positive(gradient_length, "gradient_length"))
     rate = float(positive(target_lr, "target_lr"))
-    return np.asarray(_step(step) ** 2 / (2 * float(positive(warmup_steps, "warmup_steps"))) * rate * length)
+    return plain(_step(step) ** 2 / (2 * float(positive(warmup_steps, "warmup_steps"))) * rate * length)
 
 
 def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array:
@@ -79,7 +79,7 @@ def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array
     libraries count; the second is beyond t^2/(2T).
     """
     t = _step(step)
-    return np.asarray(t * (t - 1 + 2 * first) / (2 * float(positive(warmup_steps, "warmup_steps"))))
+    return plain(t * (t - 1 + 2 * first) / (2 * float(positive(warmup_steps, "warmup_steps"))))
 
 
 def matching_warmup(full_steps: ArrayLike = 1.0) -> Array:
@@ -92,7 +92,7 @@ def matching_warmup(full_steps: ArrayLike = 1.0) -> Array:
     >>> float(matching_warmup())
     2.0
     """
-    return np.asarray(2 * positive(full_steps, "full_steps"))
+    return plain(2 * positive(full_steps, "full_steps"))
 
 
 # ------------------------------------------------------------------------------------------- the end
@@ -124,7 +124,7 @@ def cosine(step: ArrayLike, total_steps: float, max_lr: float, min_lr: float = 0
         )
     if not 0 <= min_lr <= max_lr:
         raise ValueError(f"min_lr must lie between 0 and max_lr = {max_lr:g}; got {min_lr:g}")
-    return np.asarray(min_lr + (max_lr - min_lr) / 2 * (1 + np.cos(np.pi * t / total)))
+    return plain(min_lr + (max_lr - min_lr) / 2 * (1 + np.cos(np.pi * t / total)))
 
 
 def growing_batch_size(step: ArrayLike, start: float, growth: float) -> Array:
@@ -145,7 +145,7 @@ def growing_batch_size(step: ArrayLike, start: float, growth: float) -> Array:
     """
     if not growth > 1:
         raise ValueError(f"growth must exceed 1; got {growth!r}")
-    return np.asarray(float(positive(start, "start")) * float(growth) ** _step(step))
+    return plain(float(positive(start, "start")) * float(growth) ** _step(step))
 
 
 def noise_aware_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayLike) -> Array:
@@ -182,7 +182,7 @@ def adaptive_batch_size(noise_scale: ArrayLike, max_batch_size: float, fraction:
         Source: 10542.d44.
     """
     share = float(positive(fraction, "fraction")) * positive(noise_scale, "noise_scale")
-    return np.asarray(np.minimum(share, float(positive(max_batch_size, "max_batch_size"))))
+    return plain(np.minimum(share, float(positive(max_batch_size, "max_batch_size"))))
 
 
 def _step(step: ArrayLike) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.laws.scaling import effective_temperature
-from lrbs.validation import Array, count, positive, real_array, vector
+from lrbs.validation import Array, count, plain, positive, real_array, vector
 
 __all__ = ["diffusion_coefficient", "sde_runs", "sde_step", "sgd_step"]
 
@@ -32,7 +32,7 @@ def sgd_step(weights: ArrayLike, gradient: ArrayLike, noise: ArrayLike, learning
     """
     g, xi = real_array(gradient, "gradient"), real_array(noise, "noise")
     eta = positive(learning_rate, "learning_rate")
-    return np.asarray(real_array(weights, "weights") - eta * g - eta * xi)
+    return plain(real_array(weights, "weights") - eta * g - eta * xi)
 
 
 def diffusion_coefficient(covariance: ArrayLike, learning_rate: float, batch_size: float) -> Array:
@@ -82,7 +82,7 @@ def sde_step(weights: ArrayLike, drift: ArrayLike, diffusion: Array, time_step: 
     dt = float(positive(time_step, "time_step"))
     numbers = real_array(z, "z")
     noise = numbers * diffusion if diffusion.ndim == 1 else numbers @ diffusion
-    return np.asarray(real_array(weights, "weights") - dt * real_array(drift, "drift") - np.sqrt(dt) * noise)
+    return plain(real_array(weights, "weights") - dt * real_array(drift, "drift") - np.sqrt(dt) * noise)
 
 
 def sde_runs(

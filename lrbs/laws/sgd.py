@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.validation import Array, positive, real_array
+from lrbs.validation import Array, plain, positive, real_array
 
 __all__ = ["linear", "saturation"]
 
@@ -34,7 +33,7 @@ def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) 
     >>> float(saturation(100, limit=0.5, noise_scale=100))
     0.25
     """
-    return np.asarray(
+    return plain(
         real_array(limit, "limit")
         / (1 + positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size"))
     )
@@ -48,4 +47,4 @@ def linear(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> A
     Parameters, units as for :func:`saturation`. Source: 11260.6.
     """
     ratio = positive(batch_size, "batch_size") / positive(noise_scale, "noise_scale")
-    return np.asarray(real_array(limit, "limit") * ratio)
+    return plain(real_array(limit, "limit") * ratio)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.rules import softsign
-from lrbs.validation import Array, count, real_array
+from lrbs.validation import Array, count, plain, real_array
 
 __all__ = [
     "independent_second_moment",
@@ -101,7 +101,7 @@ def sign_series(x: ArrayLike, mean_square: float, terms: int) -> Array:
     for k in range(1, count(terms, "terms")):
         term = term * small * (0.5 - k) / k  # binomial coefficients of -1/2
         total = total + term
-    return np.asarray(total)
+    return plain(total)
 
 
 def sign_mean_series(mean: float, deviation: float, terms: int) -> float:
@@ -149,7 +149,7 @@ def sign_correction(mean: ArrayLike, deviation: ArrayLike, third_moment: ArrayLi
     v = mu**2 + _deviation(deviation) ** 2
     if not (v > 0).all():
         raise ValueError("mean and deviation must not both be 0")
-    return np.asarray((real_array(third_moment, "third_moment") - mu * v) / (2 * v**1.5))
+    return plain((real_array(third_moment, "third_moment") - mu * v) / (2 * v**1.5))
 
 
 def normal_sign_correction(mean: ArrayLike, deviation: ArrayLike) -> Array:

@@ -17,7 +17,7 @@ from lrbs.laws.scalar_law import ScalarLaw
 from lrbs.model import LocalModel
 from lrbs.rules import SGD, softsign
 from lrbs.step import Step, expected_step
-from lrbs.validation import Array, fraction, non_negative, positive
+from lrbs.validation import Array, fraction, non_negative, plain, positive
 
 __all__ = [
     "adam_limit_lr",
@@ -54,7 +54,7 @@ def rescaled_softsign(x: ArrayLike, epsilon: float) -> Array:
     [2.4, 2.9999, 3.0]
     """
     values = np.asarray(x, dtype=np.float64)
-    return np.asarray(values / np.hypot(1, values / _dial(epsilon)))
+    return plain(values / np.hypot(1, values / _dial(epsilon)))
 
 
 # ------------------------------------------------------------------------------- closed curves in B
@@ -141,7 +141,7 @@ def rescaled_noise(
     smallness = _dial(epsilon) ** -2.0
     noise = float(positive(noise_constant, "noise_constant")) * model.covariance.trace()
     signal = smallness * float(model.gradient @ model.gradient) + model.size
-    return np.asarray(noise / (positive(batch_size, "batch_size") * signal + smallness * noise))
+    return plain(noise / (positive(batch_size, "batch_size") * signal + smallness * noise))
 
 
 def lr_per_epsilon(

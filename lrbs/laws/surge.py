@@ -16,7 +16,7 @@ from lrbs.model import LocalModel
 from lrbs.moments import Method
 from lrbs.rules import SignSGD, UpdateRule
 from lrbs.step import expected_step
-from lrbs.validation import Array, positive
+from lrbs.validation import Array, plain, positive
 
 __all__ = [
     "exact_peak_batch_size",
@@ -57,7 +57,7 @@ def exact_peak_batch_size(squared_ratio: ArrayLike, peak_beta: ArrayLike) -> Arr
     beta = positive(peak_beta, "peak_beta")
     if not (beta < 1).all():
         raise ValueError(f"peak_beta must be below 1, or there is no peak; got {beta.max():.6g}")
-    return np.asarray(2 * positive(squared_ratio, "squared_ratio") * erfinv(beta) ** 2)
+    return plain(2 * positive(squared_ratio, "squared_ratio") * erfinv(beta) ** 2)
 
 
 def searched_peak(model: LocalModel, rule: UpdateRule | None = None, method: Method = exact) -> float:

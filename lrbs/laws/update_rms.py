@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from lrbs.laws.adam_finite import corrected_square
 from lrbs.laws.averaging import ema_noise_factor
 from lrbs.rules import Adam
-from lrbs.validation import Array, count, positive, real_array, vector
+from lrbs.validation import Array, count, plain, positive, real_array, vector
 
 __all__ = [
     "expected_update_rms",
@@ -89,7 +89,7 @@ def expected_update_rms(signal: ArrayLike, beta1: float) -> Array:
     ratio = real_array(signal, "signal")
     if (ratio < 0).any():
         raise ValueError(f"signal must not be negative; the smallest entry that came is {ratio.min():.6g}")
-    return np.asarray(np.sqrt((ratio + ema_noise_factor(beta1)) / (ratio + 1)))
+    return plain(np.sqrt((ratio + ema_noise_factor(beta1)) / (ratio + 1)))
 
 
 def signal_from_update_rms(rms: ArrayLike, beta1: float, beta2: float | None = None) -> Array:
@@ -130,7 +130,7 @@ def momentum_norm(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: flo
     Exact in the mean square for any noise that is new at every step. Source: 11267.11.
     """
     mu, sigma = real_array(gradient_norm, "gradient_norm"), real_array(noise_norm, "noise_norm")
-    return np.asarray(np.sqrt(mu**2 + ema_noise_factor(momentum) * sigma**2))
+    return plain(np.sqrt(mu**2 + ema_noise_factor(momentum) * sigma**2))
 
 
 def momentum_ratio(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: float) -> Array:
@@ -140,7 +140,7 @@ def momentum_ratio(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: fl
     free of that condition. Source: 11267.12.
     """
     whole = momentum_norm(gradient_norm, noise_norm, momentum=0.0)
-    return np.asarray(momentum_norm(gradient_norm, noise_norm, momentum) / positive(whole, "gradient_norm"))
+    return plain(momentum_norm(gradient_norm, noise_norm, momentum) / positive(whole, "gradient_norm"))
 
 
 def signal_from_momentum_ratio(ratio: ArrayLike, momentum: float) -> Array:
@@ -189,4 +189,4 @@ def _signal(value: ArrayLike, name: str, floor: float) -> Array:
             f"{name} must be below 1, its value without noise; the largest that came is "
             f"{np.sqrt(squared.max()):.6g}"
         )
-    return np.asarray((squared - floor) / (1 - squared))
+    return plain((squared - floor) / (1 - squared))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.validation import Array, positive
+from lrbs.validation import Array, plain, positive
 
 __all__ = [
     "batch_size_at_efficiency",
@@ -41,12 +41,12 @@ def batch_size_at_efficiency(noise_scale: ArrayLike, efficiency: ArrayLike) -> A
     >>> batch_size_at_efficiency(100, [0.5, 0.8])
     array([100.,  25.])
     """
-    return np.asarray(positive(noise_scale, "noise_scale") * (1 / _share(efficiency) - 1))
+    return plain(positive(noise_scale, "noise_scale") * (1 / _share(efficiency) - 1))
 
 
 def noise_scale_from_efficiency(batch_size: ArrayLike, efficiency: ArrayLike) -> Array:
     """The inverse of :func:`batch_size_at_efficiency`: B_noise if E_min/E is `efficiency` at `batch_size`."""
-    return np.asarray(positive(batch_size, "batch_size") / (1 / _share(efficiency) - 1))
+    return plain(positive(batch_size, "batch_size") / (1 / _share(efficiency) - 1))
 
 
 def batch_size_at_overhead(
@@ -80,7 +80,7 @@ def batch_size_at_overhead(
     """
     x = positive(overhead, "overhead")
     start = positive(reference_batch_size, "reference_batch_size")
-    return np.asarray((1 + x) * start + x * positive(noise_scale, "noise_scale"))
+    return plain((1 + x) * start + x * positive(noise_scale, "noise_scale"))
 
 
 def noise_scale_from_overhead(
@@ -101,7 +101,7 @@ def noise_scale_from_overhead(
             f"batch_size must exceed (1 + overhead) reference_batch_size; got {np.min(B - least):.6g} above "
             "it at the least"
         )
-    return np.asarray((B - least) / x)
+    return plain((B - least) / x)
 
 
 def _share(efficiency: ArrayLike) -> Array:

@@ -11,7 +11,7 @@ from scipy.stats import chi2
 from scipy.stats import t as student
 
 from lrbs.tradeoff import law
-from lrbs.validation import Array, positive, vector
+from lrbs.validation import Array, plain, positive, vector
 
 __all__ = ["PredictedSteps", "TradeoffFit", "fit_tradeoff"]
 
@@ -204,7 +204,7 @@ def fit_tradeoff(
 
     def misfit(logs: Array) -> Array:
         """Residuals at (ln S_min, ln B_noise)."""
-        return np.asarray((np.log(S) - logs[0] - np.log1p(np.exp(logs[1]) / B)) / errors)
+        return plain((np.log(S) - logs[0] - np.log1p(np.exp(logs[1]) / B)) / errors)
 
     # The sum of squares levels off for small and for large ln B_noise, where a search would run away: it
     # begins at the best of a grid.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.validation import Array, positive
+from lrbs.validation import Array, plain, positive
 
 __all__ = ["examples", "hyperbola", "steps"]
 
@@ -32,7 +32,7 @@ def steps(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike) -
     >>> float(steps(100, min_steps=1000, noise_scale=100))
     2000.0
     """
-    return np.asarray(
+    return plain(
         positive(min_steps, "min_steps")
         * (1 + positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size"))
     )
@@ -43,7 +43,7 @@ def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike
 
     Parameters as for :func:`steps`. Source: 10542.14, 11260.9.
     """
-    return np.asarray(positive(batch_size, "batch_size") * steps(batch_size, min_steps, noise_scale))
+    return plain(positive(batch_size, "batch_size") * steps(batch_size, min_steps, noise_scale))
 
 
 def hyperbola(
@@ -80,4 +80,4 @@ def hyperbola(
     if not (S_min < S).all():
         raise ValueError(f"steps must exceed min_steps; got {np.min(S - S_min):.6g} above it at the least")
     excess = positive(product, "product") / (S / S_min - 1)
-    return np.asarray(positive(min_examples, "min_examples") * (1 + excess))
+    return plain(positive(min_examples, "min_examples") * (1 + excess))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.tradeoff.law import examples, steps
-from lrbs.validation import Array, positive, vector
+from lrbs.validation import Array, plain, positive, vector
 
 __all__ = [
     "RunLength",
@@ -48,7 +48,7 @@ def frugal_batch_size(noise_scale: ArrayLike, step_price: ArrayLike) -> Array:
     >>> frugal_batch_size([100, 10_000], step_price=400)
     array([ 200., 2000.])
     """
-    return np.asarray(np.sqrt(positive(step_price, "step_price") * positive(noise_scale, "noise_scale")))
+    return plain(np.sqrt(positive(step_price, "step_price") * positive(noise_scale, "noise_scale")))
 
 
 def tradeoff_product(noise_scale: ArrayLike, power: float, progress: ArrayLike = 1.0) -> float:
@@ -100,7 +100,7 @@ def exchange_rate(batch_size: ArrayLike, noise_scale: ArrayLike) -> Array:
     >>> exchange_rate([50, 100, 200], noise_scale=100)
     array([ 25., 100., 400.])
     """
-    return np.asarray(positive(batch_size, "batch_size") ** 2 / positive(noise_scale, "noise_scale"))
+    return plain(positive(batch_size, "batch_size") ** 2 / positive(noise_scale, "noise_scale"))
 
 
 class RunLength(NamedTuple):
@@ -162,7 +162,7 @@ def noiseless_steps(loss: ArrayLike, max_loss_decrease: ArrayLike) -> Array:
     fall = -np.diff(level)
     if fall.size == 0 or not (fall > 0).all():
         raise ValueError(f"loss must fall from each of 2 or more points to the next; got {level}")
-    return np.asarray(fall / np.sqrt(gains[1:] * gains[:-1]))
+    return plain(fall / np.sqrt(gains[1:] * gains[:-1]))
 
 
 def critical_average(noise_scale: ArrayLike, progress: ArrayLike) -> float:

@@ -16,7 +16,7 @@ from lrbs.laws.curves import normalised_batch_size
 from lrbs.laws.momentum import effective_batch_size
 from lrbs.laws.scalar_law import ScalarLaw
 from lrbs.model import LocalModel
-from lrbs.validation import Array, positive, real_array
+from lrbs.validation import Array, plain, positive, real_array
 
 __all__ = ["adam_law", "full_momentum_lr", "scalar_mean_update"]
 
@@ -40,7 +40,7 @@ def scalar_mean_update(
         Source: 11301.11, 11301.15.
     """
     beta = normalised_batch_size(effective_batch_size(batch_size, momentum), simple_noise_scale)
-    return np.asarray(np.sign(real_array(gradient, "gradient")) * beta)
+    return plain(np.sign(real_array(gradient, "gradient")) * beta)
 
 
 def full_momentum_lr(
@@ -64,7 +64,7 @@ def full_momentum_lr(
     """
     beta = normalised_batch_size(batch_size, simple_noise_scale)
     limit = real_array(gradient_sum, "gradient_sum") / positive(sign_curvature, "sign_curvature")
-    return np.asarray(limit / beta)
+    return plain(limit / beta)
 
 
 def adam_law(model: LocalModel, beta1: float) -> ScalarLaw:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lrbs.approximations.mean_field import mean_field
+from lrbs.approximations.mean_fields import mean_field
 from lrbs.moments import Method, Moments
 from lrbs.operators import Diagonal, Operator
 from lrbs.rules import Lion, SignSGD, SoftSignSGD, UpdateRule

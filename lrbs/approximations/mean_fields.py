@@ -6,7 +6,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from lrbs.approximations.exact import exact
+from lrbs.approximations.closed_forms import exact
 from lrbs.moments import Moments, gram_covariance, inverse, inverse_power, no_form, sandwiched
 from lrbs.operators import Diagonal, MatrixFree, Operator
 from lrbs.rules import SGD, Adam, Averaged, Lion, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
