@@ -25,7 +25,7 @@ test: $(INSTALLED)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg \
+	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env \
 	  --ignore tests/browser lrbs tests chapters
 
 # Every page, figure and link of the built site in Chromium; skipped, with a word why, where there is none.
