@@ -102,6 +102,13 @@ def normalised(notebook: Any, page: str) -> Any:
     return notebook
 
 
+def write(notebook: Any, path: Path) -> None:
+    """Store a notebook, whole or not at all, at whatever moment the run is ended."""
+    new = path.with_name(f".{path.name}.new")
+    nbformat.write(notebook, new)
+    new.replace(path)
+
+
 async def execute(path: Path) -> None:
     """Run one notebook from top to bottom and write it back, its outputs current."""
     notebook = nbformat.read(path, as_version=4)
@@ -116,7 +123,7 @@ async def execute(path: Path) -> None:
         timeout=TIMEOUT,
     )
     await client.async_execute()
-    nbformat.write(normalised(notebook, path.stem), path)
+    write(normalised(notebook, path.stem), path)
 
 
 async def execute_all(paths: Iterable[Path]) -> list[str]:

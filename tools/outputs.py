@@ -3,7 +3,8 @@
 Training by signs amplifies the last bit, and the last bit depends on the processor. So a number agrees with
 the stored one
 
-- within its printed error, where one is printed: ``0.46 ± 0.03``, ``0.46±.03``;
+- within its printed error, where one is printed: ``0.46 ± 0.03``, ``0.46±.03``, and so within 1 where it
+  counts errors itself: ``0.7 s.e.``;
 - within a unit of its last digit;
 - within the tolerance, relative, that the metadata of its cell states with a reason:
   ``{"lrbs": {"tolerance": 0.05, "why": "Forty steps of signs ..."}}``.
@@ -33,6 +34,7 @@ SIZE = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
 NUMBER = re.compile(
     rf"(?P<word>(?<![\w.])(?:(?:{ARTICLES})\.\d+|\d+(?:\.\d+){{2,}}))"
     rf"|(?P<number>(?:(?<!\w)[-+−])?(?<![\w.])(?<![a-z]-){SIZE})(?:(?P<gap>[\s%]*±\s*)(?P<error>{SIZE}))?"
+    r"(?P<counts>(?=\s(?:s\.e\.|standard error)))?"
 )
 PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
 FIGURE = re.compile(r'(?<=<script type="application/json">)\{"alt":.*?(?=</script>)')
@@ -135,7 +137,7 @@ def _allowed(stored: re.Match[str], new: re.Match[str], tolerance: float) -> str
     one, other = _value(stored["number"]), _value(new["number"])
     # The finer unit of the two: "0.85" may stand for 0.8500 where trailing zeros are not printed.
     unit = min(_unit(stored["number"]), _unit(new["number"]))
-    allowed = max(unit, tolerance * abs(one))
+    allowed = max(unit, tolerance * abs(one), 0.0 if stored["counts"] is None else 1.0)
     if stored["error"]:
         error, new_error = _value(stored["error"]), _value(new["error"])
         allowed = max(allowed, error)
@@ -170,13 +172,15 @@ def _in_figure(stored: Any, new: Any, tolerance: float) -> Iterator[str]:
         scale = np.abs(ends) if axis["log"] else ends[1] - ends[0]
         if (np.abs(ends - new_ends) > tolerance * scale).any():
             yield f"limits of {letter}: {ends} are stored, {new_ends} came"
-    for name, arrays in stored["arrays"].items():
-        bars = (arrays["high"] - arrays["low"]) / 2 if {"y", "low", "high"} <= arrays.keys() else 0.0
+    for name in stored["arrays"]:
+        arrays, others = (_with_error(figure["arrays"][name]) for figure in (stored, new))
         for role, array in arrays.items():
-            other = new["arrays"][name][role]
+            other = others[role]
             relative = role == "value" or stored["axes"]["x" if role == "x" else "y"]["log"]
-            size = np.abs(array) if relative else np.nanmax(np.abs(array), initial=0.0)
-            allowed = np.maximum(tolerance * size, 0.0 if role == "x" else bars)
+            allowed = tolerance * (np.abs(array) if relative else np.nanmax(np.abs(array), initial=0.0))
+            if "error" in arrays and role != "x":
+                share = 1.0 if role == "y" else ERROR_TOLERANCE
+                allowed = np.maximum(allowed, share * arrays["error"])
             apart = ~(np.abs(array - other) <= allowed) & ~(np.isnan(array) & np.isnan(other))
             if apart.any():
                 place = tuple(int(i) for i in np.argwhere(np.broadcast_to(apart, array.shape))[0])
@@ -184,3 +188,10 @@ def _in_figure(stored: Any, new: Any, tolerance: float) -> Iterator[str]:
                     f"{role} of {name!r}: {np.count_nonzero(apart)} of {array.size} points; "
                     f"{array[place]:.6g} is stored, {other[place]:.6g} came at {place}"
                 )
+
+
+def _with_error(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The arrays of a series; those of points with the error bar in the place of its ends."""
+    if not {"y", "low", "high"} <= arrays.keys():
+        return arrays
+    return {"x": arrays["x"], "y": arrays["y"], "error": (arrays["high"] - arrays["low"]) / 2}
