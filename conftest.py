@@ -34,7 +34,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Without PyTorch, leave out tests marked `torch` and doctests that name it; fail if they are required."""
+    """Where PyTorch is not, leave out tests marked `torch` and doctests that name it, or fail if required."""
     marked = item.get_closest_marker("torch") is not None
     if isinstance(item, DoctestItem):
         marked = any("torch" in example.source for example in item.dtest.examples)
