@@ -14,6 +14,10 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export VECLIB_MAXIMUM_THREADS ?= 1
 
+# Matplotlib's list of fonts is made with the installation: one of the home folder may be half-written, or be
+# made by several chapters at once, which then warn.
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
+
 .PHONY: book test browser benchmarks lab chapters pdf links format requirements clean torch alone shuffled portable killed
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.
@@ -100,6 +104,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --requirement requirements.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@$(RUN) -c 'import matplotlib.font_manager'
 	@touch $@
 
 $(TORCH): $(INSTALLED) requirements-torch.txt
