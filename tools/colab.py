@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from tools.execute import write
+from tools import whole
 
 ROOT = Path(__file__).resolve().parent.parent
 TAG = "colab"
@@ -44,7 +44,7 @@ def main() -> None:
     for path in sorted((ROOT / "chapters").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         if (changed := prepared(notebook, url)) != notebook:
-            write(changed, path)
+            whole.write(path, nbformat.writes(changed) + "\n")
             print(f"{path.relative_to(ROOT)}: {'with' if url else 'without'} a cell for Colab")
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import nbclient
 import nbformat
 
-from tools import prose
+from tools import prose, whole
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
@@ -102,13 +102,6 @@ def normalised(notebook: Any, page: str) -> Any:
     return notebook
 
 
-def write(notebook: Any, path: Path) -> None:
-    """Store a notebook, whole or not at all, at whatever moment the run is ended."""
-    new = path.with_name(f".{path.name}.new")
-    nbformat.write(notebook, new)
-    new.replace(path)
-
-
 async def execute(path: Path) -> None:
     """Run one notebook from top to bottom and write it back, its outputs current."""
     notebook = nbformat.read(path, as_version=4)
@@ -123,7 +116,7 @@ async def execute(path: Path) -> None:
         timeout=TIMEOUT,
     )
     await client.async_execute()
-    write(normalised(notebook, path.stem), path)
+    whole.write(path, nbformat.writes(normalised(notebook, path.stem)) + "\n")
 
 
 async def execute_all(paths: Iterable[Path]) -> list[str]:
