@@ -258,7 +258,7 @@ def momentum_of_signs_and_muon() -> Evidence:
     return Evidence(
         "approximation",
         tuple(rows),
-        where=f"of the mean, equal ratios, normal noise, momentum 0.8, {at}; none of momentum as a larger batch",
+        where=f"of the mean, equal ratios, normal noise, momentum 0.8, {at}; none as a larger batch",
         absolute=True,
     )
 

@@ -170,7 +170,7 @@ def older_step_against_simulation() -> Evidence:
         "approximation",
         tuple(rows),
         error=float(np.abs(gains).max()),
-        where=f"loss decrease at B = {sizes[np.abs(gains).argmax()] / model.simple_noise_scale:.2g} B_simple, "
+        where=f"loss decrease, B = {sizes[np.abs(gains).argmax()] / model.simple_noise_scale:.2g} B_simple, "
         f"ratios spread by 0.5; of the learning rate {100 * np.abs(rates).max():.1f} %",
     )
 
