@@ -130,8 +130,8 @@ class Miss(Comparison):
 
     @property
     def off_by(self) -> float:
-        """How far off the law is: a share of the truth with its sign, or a difference."""
-        return self.difference if self.absolute else self.difference / abs(self.reference)
+        """How far off the law is: a share of the truth, positive if it is larger in size, or a difference."""
+        return self.difference if self.absolute else self.difference / self.reference
 
     @property
     def passed(self) -> bool:
