@@ -174,8 +174,8 @@ def holds(claim: str, true: bool | np.bool_) -> Comparison:
 
 def missed(
     quantity: str,
-    law: float | np.floating[Any],
-    truth: float | np.floating[Any],
+    law: ArrayLike,
+    truth: ArrayLike,
     off: float,
     tolerance: float | None = None,
     *,
@@ -183,7 +183,8 @@ def missed(
     absolute: bool = False,
 ) -> Miss:
     """A law against the truth, where the book says that it is `off`; see :class:`Miss`."""
-    return Miss(quantity, float(law), float(truth), standard_error, tolerance, absolute, off)
+    said, true = float(np.asarray(law)), float(np.asarray(truth))
+    return Miss(quantity, said, true, standard_error, tolerance, absolute, off)
 
 
 @dataclass(frozen=True)

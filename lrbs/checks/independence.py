@@ -216,7 +216,8 @@ def correlated_law_is_its_moments() -> Evidence:
     written = np.abs(g).sum() / (meeting / beta + beta * (s @ H @ s - meeting))
     half = model.simple_noise_scale * meeting / (s @ H @ s)
     strangers = correlated_law(equal_partners(0.0))
-    rates, gains = [], []
+    rates: list[Comparison] = []
+    gains: list[Comparison] = []
     for name, point, of_rate, of_gain in (
         ("one ratio", model, -0.160, 0.0976),
         ("unequal ratios", noise_along_curvature(), -0.248, -0.211),
@@ -313,7 +314,7 @@ def mean_field_at_small_batches() -> Evidence:
         "approximation",
         (
             holds("a factor √(π/2) at most", np.abs(np.log(ratios)).max() <= np.log(np.pi / 2) / 2),
-            missed("η*, at worst", *pairs[worst], 0.184, 1e-2),
+            missed("η*, at worst", pairs[worst, 0], pairs[worst, 1], 0.184, 1e-2),
         ),
         where="eight points with Σ = H, B → 0",
     )

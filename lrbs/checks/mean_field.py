@@ -27,7 +27,7 @@ from lrbs.moments import exact, mean_field, scalar_mean_field
 from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
 from lrbs.simulate import simulated_step
 from lrbs.step import expected_step
-from lrbs.tradeoff import fit_tradeoff
+from lrbs.tradeoff import fit_tradeoff, hyperbola
 from lrbs.validation import Array
 
 
@@ -287,7 +287,9 @@ def sign_steps_against_examples() -> Evidence:
     sizes = np.array([2.0, 8.0, 32.0, 128.0, 512.0])
     noise_scale, peak_beta = 64.0, np.sqrt(2 / 7)
     law = ScalarLaw(8 * 9.0, 72.0, 16.0, noise_scale)
-    fit = fit_tradeoff(sizes, sign_run_lengths(sizes, safety=0.05).mean(axis=1))
+    lengths = sign_run_lengths(sizes, safety=0.05).mean(axis=1)
+    fit = fit_tradeoff(sizes, lengths)
+    on_curve = hyperbola(lengths[2], fit.min_steps, fit.min_examples)
     seen, older = fit.critical_batch_size, ERF_SLOPE * noise_scale
     large_steps = fit_tradeoff(sizes, sign_run_lengths(sizes, safety=0.2).mean(axis=1)).critical_batch_size
     return Evidence(
@@ -302,6 +304,7 @@ def sign_steps_against_examples() -> Evidence:
             stated("seen by runs of longer steps (0.2 η*)", 34.8, large_steps, 0.1),
             missed("loss scale, mean field", law.loss_scale, seen, -0.348, 0.05),
             missed("loss scale, older route", ERF_SLOPE * law.loss_scale, seen, 0.024, 0.05),
+            Comparison("examples at B = 32, fitted", float(on_curve), float(32 * lengths[2]), tolerance=0.05),
         ),
         where="loss scale of the mean field against whole runs at 0.05 of η*",
     )

@@ -167,7 +167,7 @@ def series_where_it_converges() -> Evidence:
     inside, outside = sign_series(np.sqrt([0.2 * v, 1.9 * v]), v, 300), sign_series(np.sqrt(2.1 * v), v, 300)
     rows.append(Comparison("300 terms at x² = 0.2 v", 1.0, float(inside[0])))
     rows.append(Comparison("300 terms at x² = 1.9 v", 1.0, float(inside[1])))
-    rows.append(holds("300 terms at x² = 2.1 v: beyond 1e6", abs(outside) > 1e6))
+    rows.append(holds("300 terms at x² = 2.1 v: beyond 1e6", float(abs(outside)) > 1e6))
     return Evidence("identity", tuple(rows))
 
 
