@@ -623,19 +623,29 @@ def soft_law_breaks() -> Evidence:
 ERRATA = [
     Erratum(
         where="10563.18",
+        hand="author",
         kind="wrong claim",
-        says="As ϵ grows, SoftSignSGD tends to SGD whose noise has π/2 times its variance.",
-        finds="It tends to SGD itself: b² E[u²] tends to a² + 1, not to a² + π/2 (1.2495 against "
-        "1.8205 at a = 0.5, b = 100). The constant is left over from matching the slope of erf, which "
-        "plays no part at large ϵ; the mean field has no such remnant.",
+        quotation="",
+        says=r"As $\epsilon\to\infty$ SoftSignSGD tends to SGD whose noise has $\pi/2$ times its variance.",
+        finds=r"It tends to SGD itself: $b^2\,\mathbb E[u^2]$ tends to $a^2+1$, not to $a^2+\pi/2$, which is "
+        "{adam_turns_into_sgd[b² E[u²], b = 100, a = 0.5, older route]:.0%} more at $a=0.5$; in the "
+        "example the learning rate comes out {adam_turns_into_sgd[older route: SGD itself]:.0%} too "
+        "small. The constant is left from matching the slope of erf, which plays no part at large "
+        r"$\epsilon$; the mean field has no such remnant.",
+        sure="Certain of the equation as we have it.",
         check="adam_turns_into_sgd",
     ),
     Erratum(
         where="10563, introduction",
+        hand="author",
         kind="wrong claim",
-        says="Whether ϵ matters is decided by comparing it with g².",
-        finds="It stands beside √v, so it must be compared with |g|: softsign(1e-3, 1e-5) = 0.99995 "
-        "although ϵ is ten times g².",
+        quotation="",
+        says=r"Large $\epsilon$ matter because they often exceed the square of the gradient.",
+        finds=r"It stands beside $\sqrt v$, so it must be compared with $|g|$: at ten times $g^2$, with "
+        "$g=10^{-3}$, the soft sign is only {epsilon_is_a_gradient[ϵ = 10 g²: missing from 1]:.0e} "
+        "short of the sign.",
+        sure=r"Certain: arithmetic. (Where $\epsilon$ stands under the root, as in some programs, the "
+        "square is right.)",
         check="epsilon_is_a_gradient",
     ),
 ]

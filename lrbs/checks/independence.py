@@ -546,11 +546,17 @@ def heavy_tails_defeat_the_variance() -> Evidence:
 ERRATA = [
     Erratum(
         where="11285, first section",
+        hand="author",
         kind="overstatement",
-        says="Results depend on the noise only through tr Σ, so that any convenient noise will do.",
-        finds="With H = diag(10, 1), g = (1, 1) and tr Σ = 2, SGD's B_noise is 1.74 or 0.26 for "
-        "variances of 1.9 and 0.1, as the larger lies along the sharp or the flat direction. "
-        "What depends on tr Σ alone is B_simple, which has been put in its place by then.",
+        quotation="",
+        says=r"Results depend on the noise only through $\operatorname{tr}\Sigma$, so that one variance for "
+        "all entries will do.",
+        finds=r"With $H=\operatorname{diag}(10,1)$, $g=(1,1)$ and $\operatorname{tr}\Sigma=2$, SGD's "
+        r"$B_{\text{noise}}$ is {trace_is_not_all[1.9 along the sharp direction]:.2f} or "
+        "{trace_is_not_all[1.9 along the flat direction]:.2f} for variances of 1.9 and 0.1, as the "
+        r"larger lies along the sharp or the flat direction. What depends on $\operatorname{tr}\Sigma$ "
+        r"alone is $B_{\text{simple}}$, which has been put in its place by then.",
+        sure="Certain of the example. The sentence itself may say more than our paraphrase.",
         check="trace_is_not_all",
     ),
 ]

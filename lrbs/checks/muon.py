@@ -315,17 +315,23 @@ def _gap(first: ArrayLike, second: ArrayLike) -> float:
 ERRATA = [
     Erratum(
         where="11285.6",
+        hand="author",
         kind="misprint",
-        says="The denominator of B_simple is printed as the Frobenius norm of G.",
-        finds="It must be its square, tr(GᵀG): only so is B_simple a number of samples and the scalar form "
-        "the average of the one before it.",
+        quotation="",
+        says=r"The denominator of $B_{\text{simple}}$ is printed as $\Vert G\Vert_F$.",
+        finds=r"Its square is meant, $\operatorname{tr}(G^\top G)$: only so is $B_{\text{simple}}$ a number "
+        "of samples, and the scalar form an average of the one before it.",
+        sure="Certain: units.",
         check="muon_scalar_form",
     ),
     Erratum(
-        where="11285.7, the text after it",
+        where="11285, the text after 11285.7",
+        hand="author",
         kind="misprint",
-        says="The alignment is written msign(G)ᵀG, a matrix.",
+        quotation="",
+        says=r"The alignment is written $\operatorname{msign}(G)^\top G$, which is a matrix.",
         finds="Its trace is meant: the sum of the singular values.",
+        sure="Certain.",
         check="muon_alignment",
     ),
 ]

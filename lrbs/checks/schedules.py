@@ -530,46 +530,76 @@ def efficiency_is_not_speed() -> Evidence:
 
 ERRATA = [
     Erratum(
-        where="10542.d36",
+        where="10542.d36, the sentence after it",
+        hand="annotations",
         kind="overstatement",
-        says="During a warm-up the distance from the start grows as t².",
-        finds="At most as t²/(2T), if the first step has learning rate 0; counted from s = 1 the sum exceeds "
-        "that, twofold at t = 1. The growth is quadratic only where the signal dominates: pure noise "
-        "gives t to the power 1.5, 5.7 against a bound of 50 after 100 steps.",
+        quotation="增长是二次的而非线性的，更加平稳",
+        says="The growth is quadratic and not linear, which is smoother.",
+        finds="As a bound on the mean distance the formula holds, with its sum from $s=0$. The growth itself "
+        "is quadratic where gradients point one way; for pure noise it goes as $t$ to the power "
+        "{warmup_displacement_bound[all ways: slope from t = 20 to 100]:.2f}, "
+        "{warmup_displacement_bound[all ways: distance]:.1f} against a bound of 50 after 100 steps.",
+        sure="Certain: exact sums, and a simulation agrees.",
         check="warmup_displacement_bound",
     ),
     Erratum(
         where="10542.d37",
-        kind="overstatement",
-        says="A warm-up that goes as far as one full step has 2 steps.",
-        finds="The exact sums give 3, or 1, by where the count starts. The criterion does not explain "
-        "warm-ups of hundreds of steps, which go as far as hundreds of full steps.",
+        hand="annotations",
+        kind="note",
+        quotation=r"一种启发式选择……解得 $T_{\text{warmup}} \approx 2$，但实践中通常取几百到几千步",
+        says=r"A heuristic choice: … solved, $T_{\text{warmup}}\approx2$; but in practice hundreds to "
+        "thousands of steps are usual.",
+        finds="The reservation is the text's own, and it is right: by this measure a warm-up of 1000 steps "
+        "goes as far as {warmup_as_long_as_one_step[full steps in a warm-up of 1000]:.0f} full steps. "
+        "The exact sum from $s=0$ gives 3 where $t^2/2$ gives 2.",
+        sure="Certain: arithmetic.",
         check="warmup_as_long_as_one_step",
     ),
     Erratum(
         where="10542.d44",
-        kind="overstatement",
-        says="Ideally the batch follows the noise scale in proportion.",
-        finds="By the law itself that lies on the same hyperbola of steps and examples as a fixed batch; the "
-        "root of the noise scale (10542.tadaptive) lies below it. In whole runs of SGD the share saves "
-        "7 % of the samples, the root 13 %.",
+        hand="annotations",
+        kind="note",
+        quotation=r"理想情况下，可以根据估计的 $\mathcal{B}_{\text{noise}}(t)$ 动态调整 $B(t)$",
+        says=r"Ideally $B(t)$ can be adjusted as the run goes, to the $B_{\text{noise}}(t)$ that is "
+        "estimated.",
+        finds="It can, and the rule does well in whole runs of SGD on a quadratic: "
+        "{adaptive_batch_against_fixed[share of B_noise: samples over fixed]:.3f} of the samples of a "
+        "fixed batch. A batch in proportion to the root of the noise scale needs "
+        "{adaptive_batch_against_fixed[root of B_noise: samples over fixed]:.3f}, and by the law "
+        "itself the share gains nothing over a fixed batch.",
+        sure="Of these runs, within a few per cent.",
         check="adaptive_batch_against_fixed",
     ),
     Erratum(
-        where="10542.d47",
+        where="10542.d47, the sentence after it",
+        hand="annotations",
         kind="overstatement",
-        says="Below an efficiency of, say, 0.9 a larger batch gains little.",
-        finds="With c₁ = 10 c₂P and B_noise = 100 b this stops at 3 workers and a time of 377; the "
-        "fastest batch has an efficiency of 0.57 and takes 18.5.",
+        quotation="当效率低于某个阈值（如0.9）时，增大Batch Size的收益有限",
+        says="When the efficiency falls below some threshold (such as 0.9), there is little to gain from a "
+        "larger batch.",
+        finds=r"In the text's own model, with $c_1=10\,c_2P$ and $B_{\text{noise}}=100\,b$, the threshold is "
+        "reached at {efficiency_is_not_speed[workers at efficiency 0.9]:.1f} workers and a time of "
+        "{efficiency_is_not_speed[time there, in k S_min]:.0f}; the fastest batch has an efficiency "
+        "of {efficiency_is_not_speed[its efficiency]:.2f} and takes {efficiency_is_not_speed[its "
+        "time, in k S_min]:.1f}.",
+        sure="Certain of the example.",
         check="efficiency_is_not_speed",
     ),
     Erratum(
         where="10542.d49",
+        hand="annotations",
         kind="wrong claim",
-        says="The spread of the gradients of workers over the square of their mean estimates B_simple.",
-        finds="Such gradients are means over b samples, so a factor b is missing, and the square of the mean "
-        "is too large by tr Σ/(Wb). For 16 workers of 32 samples and a true 48.5: 1.38 as "
-        "printed, 44.3 with the factor, 48.5 with both corrections.",
+        quotation=r"每个worker计算local batch的梯度 $\boldsymbol{g}_i$ …… $\mathcal{B}_{\text{simple}} \approx "
+        r"\frac{\text{Tr}(\hat{\boldsymbol{\Sigma}})}{\|\bar{\boldsymbol{g}}\|^2}$",
+        says="Each worker computes the gradient $g_i$ of its local batch; … "
+        r"$B_{\text{simple}}\approx\operatorname{tr}\hat\Sigma/\Vert\bar g\Vert^2$.",
+        finds="Gradients of local batches are means over their $b$ samples, so a factor $b$ is missing; and "
+        r"the square of the mean is too large by $\operatorname{tr}\Sigma/(Wb)$. For 16 workers of 32 "
+        "samples the formula is {noise_scale_of_workers[as printed]:.0%} too small, with the factor "
+        "{noise_scale_of_workers[with the factor b alone]:.0%}; with both corrections the run finds "
+        "{noise_scale_of_workers[both corrections]:.1f} where 48.5 is true. With one sample a worker "
+        "the factor is 1.",
+        sure="Certain: expectations, and a simulation agrees.",
         check="noise_scale_of_workers",
     ),
 ]
