@@ -656,7 +656,8 @@ VALIDITY = [
         ids=("11280.21", "11280.22"),
         assumptions="Normal noise for the figure; the law itself uses mean and variance alone",
         status="Mean field",
-        error="Mean off by at most {soft_sign_mean_field:.3f}, square by at most 0.239",
+        error="Mean off by at most {soft_sign_mean_field:.3f}, square by at most "
+        "{soft_sign_square_mean_field:.3f}",
         breaks="soft_law_breaks",
     ),
     Validity(
@@ -664,7 +665,8 @@ VALIDITY = [
         ids=("10563.9", "10563.10"),
         assumptions="Normal noise; slopes matched at zero signal",
         status="Heuristic",
-        error="Off by at most {older_soft_mean:.3f}; the clip on the way there by up to 0.293",
+        error="Off by at most {older_soft_mean:.3f}; the clip on the way there by up to "
+        "{clip_for_the_soft_sign[a = b → ∞]:.3f}",
         breaks="older_soft_mean",
     ),
     Validity(

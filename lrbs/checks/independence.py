@@ -567,7 +567,8 @@ VALIDITY = [
         ids=("lrbs.cross-moment", "11280.13"),
         assumptions="None on the distribution; the figure is for normal noise",
         status="Mean field",
-        error="A product of two signs off by at most 0.2105 without signal, "
+        error="A product of two signs off by at most {product_of_two_signs[largest gap without signal]:.4f} "
+        "without signal, "
         "{product_of_two_signs:.2f} with any",
         breaks="opposed_noise",
     ),
@@ -575,7 +576,7 @@ VALIDITY = [
         law="Correlated signs at small batches",
         ids=("lrbs.arcsine", "lrbs.orthant", "lrbs.arcsine-trace"),
         assumptions="Normal noise",
-        status="Exact; the mean field within a factor 1.2533 of it if every product of correlation and "
+        status="Exact; the mean field within a factor √(π/2) of it if every product of correlation and "
         "curvature is non-negative",
         error="Mean field off by at most {mean_field_at_small_batches:.0%} at eight points with Σ = H",
         breaks="opposed_noise",
@@ -599,7 +600,7 @@ VALIDITY = [
         assumptions="Independent coordinates; alignment alone",
         status="Heuristic",
         error="Fitted: within {best_single_noise_scale:.0%} at a log-normal spread of 1; B_simple: within "
-        "77%",
+        "{best_single_noise_scale[spread 1: with B_simple]:.0%}",
         breaks="spread_defeats_the_scalar_form",
     ),
     Validity(

@@ -430,7 +430,8 @@ ERRATA = [
         where="11280, after 11280.19",
         hand="author",
         kind="overstatement",
-        quotation=r"误差项随着$\sigma\to 0$和$\sigma\to\infty$都趋于0，这些都一定程度上体现了平均场近似的可用性",
+        quotation=r"误差项随着$\sigma\to 0$和$\sigma\to\infty$都趋于0，"
+        "这些都一定程度上体现了平均场近似的可用性",
         says=r"The error term tends to 0 both for $\sigma\to0$ and for $\sigma\to\infty$; to some degree "
         "all this shows that the mean field can be used.",
         finds=r"For $\sigma\to\infty$ it tends to 0 because everything does: beside the leading term, which "
@@ -459,7 +460,8 @@ VALIDITY = [
         ids=("11280.2", "11280.3"),
         assumptions="A mean and a variance; the distribution is left open",
         status="Mean field",
-        error="At most {sign_mean_against_erf:.3f} for normal noise; 25% of the mean sign at small batches",
+        error="At most {sign_mean_against_erf:.3f} for normal noise; {coordinate_form:.0%} of the mean sign "
+        "at small batches",
         breaks="sign_bounds_are_reached",
     ),
     Validity(
@@ -475,7 +477,8 @@ VALIDITY = [
         ids=("11280.6", "11280.7", "11280.8"),
         assumptions="Quadratic loss, independent coordinates, one ratio for all of them",
         status="Mean field",
-        error="{sign_learning_rate_against_minimised_loss:.0%} at small batches, normal noise",
+        error="{sign_learning_rate_against_minimised_loss:.0%} at small batches, normal noise; the batch size "
+        "of the peak {surge_peak:.0%} too small at β* = 0.52",
         breaks="small_batch_law_of_the_surge_paper",
     ),
     Validity(
@@ -499,7 +502,8 @@ VALIDITY = [
         ids=("11280.15",),
         assumptions="All that B does to the preconditioner is a number, f(B)",
         status="Identity under its assumption",
-        error="None with the scalar step; without it no bound: the curve can fall",
+        error="None with the scalar step; {one_hyperbola:.0%} above the exact curve of SignSGD at small "
+        "batches and one ratio; without bound where ratios differ: the curve can fall",
         breaks="larger_batch_can_lose",
     ),
     Validity(
@@ -507,7 +511,8 @@ VALIDITY = [
         ids=("11280.16", "11280.17", "11280.18", "11280.19"),
         assumptions="x² − μ² − σ² is small",
         status="Asymptotic for small σ/μ at best; diverges for normal noise",
-        error="{series_diverges:.2f} after one correction at σ² = 2 μ², 0.06 before it",
+        error="{series_diverges:.2f} after one correction at σ² = 2 μ², where the first term alone is "
+        "{series_diverges[1 term, σ² = 2 μ²]:.2f} and the truth {series_diverges[true value]:.2f}",
         breaks="series_diverges",
     ),
 ]

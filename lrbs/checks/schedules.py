@@ -589,7 +589,8 @@ ERRATA = [
         where="10542.d49",
         hand="annotations",
         kind="wrong claim",
-        quotation=r"每个worker计算local batch的梯度 $\boldsymbol{g}_i$ …… $\mathcal{B}_{\text{simple}} \approx "
+        quotation=r"每个worker计算local batch的梯度 $\boldsymbol{g}_i$ …… "
+        r"$\mathcal{B}_{\text{simple}} \approx "
         r"\frac{\text{Tr}(\hat{\boldsymbol{\Sigma}})}{\|\bar{\boldsymbol{g}}\|^2}$",
         says="Each worker computes the gradient $g_i$ of its local batch; … "
         r"$B_{\text{simple}}\approx\operatorname{tr}\hat\Sigma/\Vert\bar g\Vert^2$.",
@@ -610,7 +611,8 @@ VALIDITY = [
         ids=("10542.d35", "10542.d36", "10542.d37"),
         assumptions="First step at learning rate 0; mean length of a batch gradient the same at every step.",
         status="Exact as a bound on the mean; a heuristic for the length of a warm-up",
-        error="Reached where all gradients point one way; nine times too large for pure noise at T = 100.",
+        error="Reached where all gradients point one way; {warmup_displacement_bound[bound, all ways]:x} times "
+        "the distance for pure noise at T = 100.",
         breaks="warmup_displacement_bound",
     ),
     Validity(
@@ -627,7 +629,8 @@ VALIDITY = [
         assumptions="r - 1 well below ηλ.",
         status="Limit",
         error="At r = 1.05, ηλ = 0.1 the variances are {growing_batch_against_decay:.0%} apart after "
-        "20 steps; in the end the shrinking rate freezes with 12 % of the distance left.",
+        "20 steps; in the end the shrinking rate freezes with "
+        "{growing_batch_against_decay[shrinking η: bias left]:.0%} of the distance left.",
         breaks="growing_batch_against_decay",
     ),
     Validity(
@@ -671,8 +674,7 @@ VALIDITY = [
         ids=("10542.tgrid",),
         assumptions="Quadratic loss; B_simple for B_noise, which asks for a Hessian like a multiple of I.",
         status="Exact on a quadratic with B_noise",
-        error="With B_simple off by {search_at_a_small_batch:.0%} on a dense example where it is 1.8 times "
-        "too small.",
+        error="With B_simple off by {search_at_a_small_batch:.0%} on a dense example.",
         breaks="search_at_a_small_batch",
     ),
     Validity(

@@ -174,6 +174,18 @@ def no_schedule_beats_the_root() -> Evidence:
 
 VALIDITY = [
     Validity(
+        law="The smallest batch needs the fewest examples",
+        ids=("10542.14", "11260.9", "11280.11"),
+        assumptions="Steps to a target, each at its best learning rate, S = S_min (1 + B_noise/B), so that "
+        "E = S_min (B + B_noise) falls all the way down; a learning rate as small as it wants to be",
+        status="Exact on that curve, and silent on runs of fixed length",
+        error="Runs on a given number of tokens have a best batch size instead: in all ten sweeps of dense "
+        "language models with AdamW of [Li et al. 2025](references.md#li2025) the lowest loss is at a batch "
+        "between the smallest and the largest tried, and that batch grows with the tokens. None of the laws here "
+        "has one",
+        breaks="average_over_a_descent",
+    ),
+    Validity(
         law="Critical batch sizes of several definitions",
         ids=("lrbs.efficiency", "lrbs.overhead"),
         assumptions="Steps follow S = S_min (1 + B_noise/B)",

@@ -341,8 +341,8 @@ VALIDITY = [
         ids=("11267.9", "lrbs.rms-average"),
         assumptions="As for the update RMS; the RMS above the level of pure noise",
         status="Mean field, scalar form",
-        error="{noise_scale_read_off_the_update_rms:.0%} at B = 0.01 B_simple and (0.9, 0.95), 7% when "
-        "corrected",
+        error="{noise_scale_read_off_the_update_rms:.0%} at B = 0.01 B_simple and (0.9, 0.95), "
+        "{noise_scale_read_off_the_update_rms[a true 0.01, corrected]:.0%} when corrected",
         breaks="rms_over_unequal_coordinates",
     ),
     Validity(
