@@ -1066,8 +1066,8 @@ VALIDITY = [
         ids=("11301.13", "lrbs.adam-mean"),
         assumptions=f"{_STATIONARY}; 1 − β₂ small",
         status="Mean field, exact as β₂ → 1",
-        error="{adam_mean_over_beta2:.1%} at (0.9, 0.95) under normal noise, {corrected_mean_of_adam:.2%} with "
-        "the first correction",
+        error="{adam_mean_over_beta2:.1%} at (0.9, 0.95) under normal noise, {corrected_mean_of_adam:.2%} "
+        "with the first correction",
         breaks="mean_field_of_adam_at_small_beta2",
     ),
     Validity(

@@ -477,8 +477,8 @@ VALIDITY = [
         ids=("11280.6", "11280.7", "11280.8"),
         assumptions="Quadratic loss, independent coordinates, one ratio for all of them",
         status="Mean field",
-        error="{sign_learning_rate_against_minimised_loss:.0%} at small batches, normal noise; the batch size "
-        "of the peak {surge_peak:.0%} too small at β* = 0.52",
+        error="{sign_learning_rate_against_minimised_loss:.0%} at small batches, normal noise; the batch "
+        "size of the peak {surge_peak:.0%} too small at β* = 0.52",
         breaks="small_batch_law_of_the_surge_paper",
     ),
     Validity(

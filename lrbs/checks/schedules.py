@@ -611,8 +611,8 @@ VALIDITY = [
         ids=("10542.d35", "10542.d36", "10542.d37"),
         assumptions="First step at learning rate 0; mean length of a batch gradient the same at every step.",
         status="Exact as a bound on the mean; a heuristic for the length of a warm-up",
-        error="Reached where all gradients point one way; {warmup_displacement_bound[bound, all ways]:x} times "
-        "the distance for pure noise at T = 100.",
+        error="Reached where all gradients point one way; {warmup_displacement_bound[bound, all ways]:x} "
+        "times the distance for pure noise at T = 100.",
         breaks="warmup_displacement_bound",
     ),
     Validity(
