@@ -8,7 +8,7 @@ from scipy.optimize import brentq, minimize_scalar
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, holds, missed, stated
 from lrbs.gaussian import sign_mean
 from lrbs.laws.signs.curves import normalised_batch_size, power_saturation
-from lrbs.laws.signs.erf_route import ERF_SLOPE
+from lrbs.laws.signs.erf_route import ERF_SLOPE, older_route
 from lrbs.laws.signs.noises import NOISES, sign_bounds
 from lrbs.laws.signs.sign import (
     independent_second_moment,
@@ -18,6 +18,9 @@ from lrbs.laws.signs.sign import (
     sign_mean_series,
     sign_series,
 )
+from lrbs.moments import scalar_mean_field
+from lrbs.operators import Diagonal
+from lrbs.rules import SignSGD
 
 RATIOS = np.geomspace(1e-4, 1e2, 60_001)  # mean over deviation: |g| sqrt(B) / sigma
 
@@ -87,7 +90,7 @@ def scalar_step_against_spread() -> Evidence:
         rows.append(stated(f"s = {spread:g}: exact signal", exactly, signal, 0.005))
         mean = weights @ mean_field_sign(1.0, batch_deviation)
         rows.append(stated(f"s = {spread:g}: mean field", by_coordinate, mean, 0.005))
-    scalar = float(normalised_batch_size(0.01, 1.0))
+    scalar = float(scalar_mean_field(SignSGD(), np.ones(1), Diagonal([100.0])).mean[0])
     rows.append(stated("scalar mean field, any s", 0.0995, scalar, 0.001))
     rows.append(
         stated("scalar older route, any s", 0.0795, float(normalised_batch_size(0.01, ERF_SLOPE)), 0.001)
@@ -100,7 +103,7 @@ def older_scalar_step_against_spread() -> Evidence:
     """The same for the scalar form of the older route: right for equal ratios, blind to their spread."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(200)
     weights = weights / weights.sum()
-    scalar = float(normalised_batch_size(0.01, ERF_SLOPE))
+    scalar = float(older_route(scalar_mean_field)(SignSGD(), np.ones(1), Diagonal([100.0])).mean[0])
     rows = []
     for spread, off in ((0.0, -0.0016), (0.5, -0.309), (1.0, -0.729), (2.0, -0.906)):
         signal = weights @ sign_mean(1.0, np.exp(spread * nodes - spread**2) * 10)
