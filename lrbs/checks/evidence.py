@@ -86,7 +86,7 @@ class Comparison:
 
     @property
     def cells(self) -> tuple[str, str, str]:
-        """What a table shows below :attr:`columns`."""
+        """What a table shows below `columns`."""
         return _shown(self.formula, self), _with_error(self.reference, self), self.verdict
 
 

@@ -446,9 +446,10 @@ ERRATA = [
         kind="overstatement",
         quotation="这表明平均场近似的误差极可能是有限的",
         says="This [a bounded second term] shows that the error of the mean field is very probably bounded.",
-        finds="Bounded it is, by {sign_mean_against_erf:.3f} for normal noise, but the series does not show it: averaged it "
-        "diverges, one correction is worse than none at every noise level tried, and its second term "
-        "is up to {normal_correction_peak[over the true largest error]:.1f} times the true error.",
+        finds="Bounded it is, by {sign_mean_against_erf:.3f} for normal noise, but the series does not show "
+        "it: averaged it diverges, one correction is worse than none at every noise level tried, and "
+        "its second term is up to {normal_correction_peak[over the true largest error]:.1f} times the "
+        "true error.",
         sure="Certain for normal noise. The conclusion is right, and the text calls it only very probable.",
         check="series_diverges",
     ),
