@@ -108,7 +108,7 @@ def _(rule: SoftSignSGD, gradient: Array, noise: Operator) -> Moments:
     tex=r"\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]\approx"
     r"\hat H^{-1}\!\left(gg^\top+\frac{\Sigma}{B}\right)\!\hat H^{-1}",
     chapter="mean-field",
-    check="mean_field_of_a_fluctuating_preconditioner",
+    check="second_moment_of_a_fluctuating_preconditioner",
 )
 @formula(
     "11280.12",

@@ -203,7 +203,7 @@ def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
     tex=r"\beta_1\to1:\quad\mathbb E[\tilde\varphi_B^2]\approx\frac{g_t^2}{g_t^2+\sigma_t^2/B}"
     r"\approx\mathbb E[\tilde\varphi_B]^2",
     chapter="ema",
-    check="two_special_cases_of_adam",
+    check="square_at_full_momentum",
 )
 @formula(
     "11301.tbeta0",

@@ -66,7 +66,7 @@ def scalar_mean_update(
     tex=r"\beta_1\to1:\qquad\eta^*\approx\frac{\Vert g\Vert_1\sqrt{1+B_{\text{simple}}/B}}"
     r"{\operatorname{sign}(g)^\top H\operatorname{sign}(g)}",
     chapter="ema",
-    check="two_special_cases_of_adam",
+    check="learning_rate_at_full_momentum",
 )
 def full_momentum_lr(
     batch_size: ArrayLike, gradient_sum: ArrayLike, sign_curvature: ArrayLike, simple_noise_scale: ArrayLike

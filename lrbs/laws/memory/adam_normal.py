@@ -142,7 +142,7 @@ def _fluctuations(mu: Array, spread: Array, beta2: float) -> Array:
     r"&+\frac34\frac{1-\beta_2}{1+\beta_2}\frac{2\mu^2\sigma^2+\sigma^4}{V^2}\\"
     r"&-\frac{(1-\beta_1)(1-\beta_2)}{1-\beta_1\beta_2}\frac{\sigma^2}{V}\Bigr]\!\end{aligned}",
     chapter="ema",
-    check="adam_mean_over_beta2",
+    check="corrected_mean_of_adam",
 )
 def corrected_mean(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2: float) -> Array:
     """Mean update of Adam to first order in 1 - beta_2, for normal noise, coordinate by coordinate.

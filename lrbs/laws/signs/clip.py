@@ -90,7 +90,7 @@ def hard_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
     r"\operatorname{clip}\!\left(\frac g\epsilon+\frac{\sigma z}{\epsilon\sqrt B},-1,1\right)\\ "
     r"&\qquad\times\frac{e^{-z^2/2}}{\sqrt{2\pi}}\,dz\end{aligned}",
     chapter="epsilon",
-    check="clip_moments",
+    check="clip_for_the_soft_sign",
 )
 def clip_mean(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
     """E[clip(x/epsilon, -1, 1)] of a normal x.
@@ -130,7 +130,7 @@ def clip_mean(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
     tex=r"\mathbb E[\tilde u_B^2]\approx\mathbb E\!\left[\operatorname{clip}"
     r"\!\left(\frac g\epsilon+\frac{\sigma z}{\epsilon\sqrt B},-1,1\right)^2\right]",
     chapter="epsilon",
-    check="clip_moments",
+    check="clip_squared_for_the_soft_sign",
 )
 @formula(
     "lrbs.clip-square",

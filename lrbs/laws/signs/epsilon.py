@@ -72,7 +72,7 @@ formula(
     r"\mathbb E[\tilde\varphi_B\tilde\varphi_B^\top]_{ij}&\approx\nu_i\nu_j\beta^2+\delta_{ij}(1-\beta^2)"
     r"\end{aligned}",
     chapter="epsilon",
-    check="soft_sign_mean_field",
+    check="soft_sign_square_mean_field",
 )(scalar_mean_field)
 formula(
     "10563.9",
@@ -187,6 +187,7 @@ def soft_noise_scale(model: LocalModel, epsilon: float) -> float:
     title="Soft sign's optimal learning rate, older route",
     tex=r"\eta^*\approx\frac{\beta\sum_iu_ig_i}{\beta^2\sum_{ij}u_iu_jH_{ij}+(1-\beta^2)\sum_iH_{ii}}",
     chapter="epsilon",
+    check="older_soft_sign_learning_rate",
 )
 @formula(
     "11280.23",

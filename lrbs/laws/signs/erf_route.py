@@ -83,7 +83,7 @@ def erf_route_sign(mean: ArrayLike, deviation: ArrayLike) -> Array:
     title="One signal-to-noise ratio for all coordinates, older route",
     tex=r"\mu_i\approx\frac{\operatorname{sign}(g_i)}{\sqrt{1+\pi\kappa^2/(2B)}}",
     chapter="older-route",
-    check="scalar_step_against_spread",
+    check="older_scalar_step_against_spread",
 )
 def older_route(method: Method = mean_field) -> Method:
     """A method with pi/2 times the noise, which is what matching the slope of erf comes to.

@@ -115,7 +115,7 @@ class ScalarLaw:
         title="Loss decrease of SignSGD, older route, scalar form",
         tex=r"\overline{\Delta\mathcal L}\approx\frac{\Delta\mathcal L_{\max}}{1+B_{\text{loss}}/B}",
         chapter="older-route",
-        check="older_loss_scale",
+        check="older_loss_decrease",
     )
     @formula(
         "11280.9",
@@ -201,7 +201,7 @@ class ScalarLaw:
         r"\eta_{\max}&=\frac{\sum_i|g_i|}{2\sqrt{\bigl(\sum_iH_{ii}\bigr)"
         r"\bigl(\sum_{i\ne j}\operatorname{sign}(g_ig_j)H_{ij}\bigr)}}\end{aligned}",
         chapter="older-route",
-        check="surge_as_a_resonance",
+        check="height_and_place_of_the_surge",
     )
     def peak_lr(self) -> float:
         """a / (2 sqrt(t (q - t))), the learning rate at `peak_beta`; refused as that is. Source: 10542.28."""
