@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
+TORCH := $(VENV)/.torch
 VENDORED := vendor/.fetched
 CLEARED := _build/.cleared
 BUILT := _build/.built
@@ -12,7 +14,11 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 export VECLIB_MAXIMUM_THREADS ?= 1
 
-.PHONY: book test browser benchmarks lab chapters pdf links format requirements clean
+# Matplotlib's list of fonts is made with the installation: one of the home folder may be half-written, or be
+# made by several chapters at once, which then warn.
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
+
+.PHONY: book test browser benchmarks lab chapters pdf links format requirements clean torch alone shuffled portable killed
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.
 book: chapters
@@ -25,8 +31,26 @@ test: $(INSTALLED)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg \
-	  --ignore tests/browser lrbs tests chapters
+	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --ignore tests/browser lrbs tests chapters
+
+# PyTorch, an oracle of a few tests; they are left out, with a word at the end, where it is not installed.
+torch: $(TORCH)
+
+# No test may need another: each file by itself, and all in an order that a seed gives.
+SEED ?= $(shell date +%s)
+alone: $(INSTALLED)
+	@for file in tests/test_*.py; do echo $$file; $(RUN) -m pytest --quiet --no-header $$file || exit 1; done
+shuffled: $(INSTALLED)
+	@echo "make shuffled SEED=$(SEED)"
+	$(RUN) -m pytest -n 2 --random-order-bucket global --random-order-seed $(SEED) --ignore tests/browser lrbs tests
+
+# Tests and chapters once for each kind of processor that this one can play, with one thread and with two.
+portable: $(INSTALLED)
+	$(RUN) -m tools.portable
+
+# Kills make book and make test at random moments, in a clone elsewhere; the next run must succeed.
+killed: $(INSTALLED)
+	$(RUN) -m tools.killed
 
 # Every page, figure and link of the built site in Chromium; skipped, with a word why, where there is none.
 browser: book
@@ -48,31 +72,45 @@ lab: $(INSTALLED)
 	$(RUN) -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) chapters
 
 chapters: $(INSTALLED)
-	@$(RUN) tools/colab.py
+	@$(RUN) -m tools.colab
 	@$(RUN) -m tools.execute
 
 format: $(INSTALLED)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-# Choose the exact pins anew from the ranges in pyproject.toml.
+# Choose the exact pins anew from the ranges in pyproject.toml. PyTorch has a file of its own, without what it
+# needs: that is pinned by the other file, or depends on the build of PyTorch that a machine takes.
+COMPILE := $(RUN) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-emit-index-url \
+  --annotation-style line --custom-compile-command "make requirements"
 requirements: $(INSTALLED)
-	$(RUN) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
-	  --no-emit-index-url --annotation-style line --custom-compile-command "make requirements" \
-	  --output-file requirements.txt pyproject.toml
+	$(COMPILE) --extra book --extra cluster --extra test --extra dev --output-file requirements.txt pyproject.toml
+	$(COMPILE) --extra torch --no-deps --no-emit-package numpy --no-emit-package scipy \
+	  --output-file requirements-torch.txt pyproject.toml
 
 clean:
 	rm -rf _build dist node_modules vendor
 
-# Done once, and again when the pins or the package's metadata change.
+# Done once, and again when the pins or the package's metadata change. Each stamp below stands for work that is
+# complete: it is taken away before and put back after. Without it nobody knows how far a run that was killed
+# had come, and the work is done from nothing.
 $(INSTALLED): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed; say where it is: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { \
 	  echo "This Python has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@test -e $@ || rm -rf $(VENV)
+	@rm -f $@
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --requirement requirements.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@$(RUN) -c 'import matplotlib.font_manager'
+	@touch $@
+
+$(TORCH): $(INSTALLED) requirements-torch.txt
+	@mv $(INSTALLED) $(INSTALLED).before
+	$(INSTALL) --constraint requirements.txt --requirement requirements-torch.txt
+	@mv $(INSTALLED).before $(INSTALLED)
 	@touch $@
 
 $(VENDORED): $(INSTALLED) package-lock.json tools/vendor.py
@@ -80,6 +118,8 @@ $(VENDORED): $(INSTALLED) package-lock.json tools/vendor.py
 	@touch $@
 
 $(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/*) $(shell find lrbs -name '*.py')
+	@test -e $@ || { rm -rf _build; mkdir _build; touch $(CLEARED); }
+	@rm -f $@
 	$(VENV)/bin/jupyter-book build -W -n --keep-going --quiet . || { rm -rf _build; exit 1; }
 	@touch $@
 

@@ -1,8 +1,16 @@
-// A field above the table of the formula index that filters its rows as one types.
+// A field at the top of the formula index that filters the rows of its table as one types.
 document.addEventListener("DOMContentLoaded", () => {
-  const table = document.querySelector("#formula-index table");
+  const page = document.querySelector("#formula-index");
+  const table = page?.querySelector("table");
   if (!table) return;
-  const rows = [...table.tBodies[0].rows].map((row) => [row, row.textContent.toLowerCase()]);
+  // As it is typed: any quotation mark, hyphen or accent finds any other, and β₁ is found by β1.
+  const plain = (text) =>
+    text.normalize("NFKD").toLowerCase()
+      .replace(/\p{M}|\u00ad/gu, "")
+      .replace(/[‘’‚‛′ʹʼ`´]/g, "'")
+      .replace(/[“”„‟″«»]/g, '"')
+      .replace(/[‐‑‒–—−]/g, "-");
+  const rows = [...table.tBodies[0].rows].map((row) => [row, plain(row.textContent)]);
   const label = document.createElement("label");
   const field = document.createElement("input");
   const count = document.createElement("output");
@@ -12,7 +20,7 @@ document.addEventListener("DOMContentLoaded", () => {
   field.placeholder = "11280, surge, Monte Carlo …";
   label.append(field, count);
   const filter = () => {
-    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = plain(field.value).split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const [row, text] of rows) {
       row.hidden = !words.every((word) => text.includes(word));
@@ -22,5 +30,5 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   field.addEventListener("input", filter);
   filter();
-  (table.closest(".pst-scrollable-table-container") ?? table).before(label);
+  page.querySelector("h1").after(label);
 });

@@ -21,9 +21,11 @@ from lrbs.rules import adamw_step
 
 
 # ------------------------------------------------------------------------------------------- steps
+@pytest.mark.torch
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_step_by_step_against_pytorch(rng, decay):
-    torch = pytest.importorskip("torch")
+    import torch
+
     start = rng.standard_normal(6)
     parameter = torch.nn.Parameter(torch.tensor(start))
     make = torch.optim.AdamW if decay else torch.optim.Adam
@@ -37,9 +39,11 @@ def test_step_by_step_against_pytorch(rng, decay):
         np.testing.assert_allclose(ours, parameter.detach().numpy(), rtol=1e-12)
 
 
+@pytest.mark.torch
 def test_momentum_conventions_against_pytorch(rng):
     """The library sums where the book averages: its learning rate is 1 - beta_1 times the one here."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     history = rng.standard_normal((12, 3))
     for nesterov, weights in ((False, lrbs.laws.ema_weights), (True, lrbs.laws.nesterov_weights)):
         parameter = torch.nn.Parameter(torch.zeros(3, dtype=torch.float64))

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 import lrbs
 from lrbs import checks
-from tools import execute
+from tools import execute, outputs
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -80,6 +80,19 @@ def test_every_picture_has_a_text_for_those_who_do_not_see_it(path: Path) -> Non
                 assert "<img" not in data["text/html"] or re.search(r'alt="[^"]{10}', data["text/html"])
             elif "image/png" in data:
                 assert len(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")) >= 10, cell.source
+
+
+@each_notebook
+def test_live_figures_have_ids_of_their_own(path: Path) -> None:
+    pages = [output.get("data", {}).get("text/html", "") for c in code_cells(path) for output in c.outputs]
+    ids = re.findall(r'<figure class="lrbs-live" id="([^"]*)"', "".join(pages))
+    assert len(ids) == len(set(ids))
+
+
+@each_notebook
+def test_a_tolerance_says_why(path: Path) -> None:
+    for cell in code_cells(path):
+        outputs.stated_tolerance(cell.metadata)
 
 
 def test_digest_follows_code_and_outputs_but_not_prose() -> None:
@@ -167,15 +180,20 @@ def test_every_dependency_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"].values()
     wanted = [*project["dependencies"], *(line for extra in extras for line in extra)]
-    pinned = re.findall(
-        r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M
-    )
+    pins = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("requirements*.txt"))
+    pinned = re.findall(r"^([\w.-]+)==([\w.]+)", pins, re.MULTILINE)
     for line in wanted:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate():
             assert any(
                 name == requirement.name and version in requirement.specifier for name, version in pinned
             ), f"{line}: run make requirements"
+
+
+def test_pytorch_is_pinned_apart() -> None:
+    """It is several gigabytes on some machines: neither `make book` nor `make test` brings it."""
+    assert not re.search(r"^(torch|nvidia|triton)", (ROOT / "requirements.txt").read_text("utf-8"), re.M)
+    assert re.search(r"^torch==", (ROOT / "requirements-torch.txt").read_text("utf-8"), re.M)
 
 
 def test_both_licences_are_named() -> None:

@@ -9,7 +9,7 @@ import pytest
 import lrbs
 from lrbs import checks
 from lrbs.checks import Comparison, Evidence
-from lrbs.checks.evidence import against_sample, stated
+from lrbs.checks.evidence import Miss, against_sample, holds, missed, stated
 
 NAN = float("nan")
 
@@ -65,6 +65,49 @@ def test_a_sample_as_a_reference(rng):
     assert not stated("figure", 0.5, np.float64(0.6), 0.05).passed
 
 
+@pytest.mark.parametrize(
+    ("miss", "passed", "verdict"),
+    [
+        (missed("too small", 0.38, 1.0, -0.62, 0.02), True, "-62 %, as stated"),
+        (missed("too small", 0.38, 1.0, -0.5, 0.02), False, "-62 %, not -50 %: FAILS"),
+        (missed("right after all", 1.0, 1.0, -0.62, 0.02), False, "+0 %, not -62 %: FAILS"),
+        (missed("a factor", 189.0, 1.0, 188.0, 0.01), True, "a factor 189, as stated"),
+        (missed("twice", 2.0, 1.0, 1.0), True, "a factor 2, as stated"),
+        (missed("of the larger", 0.5, 1.0, -0.48, 0.05), True, "-50 %, as stated"),
+        (missed("negative truth", -16.0, -2.0, 7.0, 0.01), True, "a factor 8, as stated"),
+        (missed("absolute", 0.6, 0.5, 0.1, 1e-6, absolute=True), True, "+0.1, as stated"),
+        (missed("absolute", 0.6, 0.5, 0.2, 1e-6, absolute=True), False, "+0.1, not +0.2: FAILS"),
+        (missed("random", 1.2, 1.0, 0.25, standard_error=0.02), True, "+20 %, as stated"),
+        (missed("random", 1.2, 1.0, 0.35, standard_error=0.02), False, "+20 %, not +35 %: FAILS"),
+        (missed("nan", NAN, 1.0, 0.1, 0.1), False, "nan %, not +10 %: FAILS"),
+    ],
+    ids=lambda value: value.quantity if isinstance(value, Comparison) else "",
+)
+def test_a_law_that_misses_must_miss_by_as_much_as_the_book_says(miss, passed, verdict):
+    assert isinstance(miss, Miss)
+    assert miss.passed is passed
+    assert miss.verdict.replace("a factor nan", "nan %") == verdict
+
+
+def test_a_claim_holds_or_does_not_and_shows_no_number():
+    assert holds("rises", True).passed and holds("rises", np.True_).verdict == "holds"
+    assert not holds("rises", False).passed
+    text = str(Evidence("identity", (Comparison("x", 2.0, 2.0), holds("y only rises", True))))
+    assert text.splitlines()[2].split() == ["y", "only", "rises", "holds"]
+
+
+def test_the_error_of_an_approximation_is_that_of_the_law_that_misses():
+    agrees = Comparison("one form and another", 1.0, 1.0)
+    law = missed("law", 0.38, 1.0, -0.62, 0.02)
+    figure = stated("as in print", 0.5, 0.51, 0.05)
+    assert Evidence("approximation", (agrees, law, figure)).error == pytest.approx(0.62)
+    assert Evidence("identity", (agrees, figure)).error == 0  # a rounded figure is no error of the formula
+    assert Evidence("published number", (figure,)).error == pytest.approx(0.01 / 0.51)
+    algebra = Evidence("algebra only", (agrees,), where="of the law's own peak")
+    assert algebra.measured == "forms agree to rounding; of the law's own peak"
+    assert Evidence("algebra only", (GOOD,)).measured == "forms agree within 20 %"
+
+
 GOOD, BAD = Comparison("slope", 1.0, 1.25, tolerance=0.3), Comparison("depth < 1 & more", 1.0, 2.0)
 RANDOM = Comparison("mean", 2.0, 2.02, standard_error=0.01)
 
@@ -79,8 +122,10 @@ def test_evidence_is_as_good_as_its_worst_comparison():
 def test_evidence_must_be_able_to_fail():
     with pytest.raises(ValueError, match="comparisons must not be empty"):
         Evidence("limit", ())
-    with pytest.raises(ValueError, match="comparisons must hold a standard error"):
-        Evidence("Monte Carlo", (GOOD,))
+    random_miss = missed("law", 1.2, 1.0, 0.2, standard_error=0.01)
+    for rows in ((GOOD,), (GOOD, random_miss)):
+        with pytest.raises(ValueError, match="comparisons must hold a standard error"):
+            Evidence("Monte Carlo", rows)
 
 
 def test_text_table():
@@ -94,6 +139,24 @@ def test_text_table():
     ]
     assert repr(Evidence("limit", (GOOD,))) == str(Evidence("limit", (GOOD,)))
     assert str(Evidence("identity", (Comparison("x", 1.0, 1.0),))).endswith(": no error but rounding; passed")
+
+
+def test_rows_stand_below_heads_of_their_kind():
+    rows = (GOOD, stated("in print", 0.5, 0.51, 0.05), missed("law", 0.5, 1.0, -0.5), GOOD)
+    evidence = Evidence("approximation", rows)
+    assert str(evidence).splitlines() == [
+        "           formula  reference        difference",
+        "slope            1       1.25           20 % ok",
+        "slope            1       1.25           20 % ok",
+        "          the book   this run        difference",
+        "in print       0.5       0.51            2 % ok",
+        "               law      truth            off by",
+        "law            0.5          1  -50 %, as stated",
+        "approximation: largest error 50 %; passed",
+    ]
+    page = evidence._repr_html_()
+    for head in ("formula", "the book", "off by"):
+        assert page.count(f"<th>{head}</th>") == 1
 
 
 def test_monte_carlo_counts_in_standard_errors():

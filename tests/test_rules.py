@@ -80,8 +80,10 @@ def test_adam_step_by_step(beta1, beta2, epsilon, history):
         np.testing.assert_allclose(rule(history[:t]), expected, rtol=1e-12)
 
 
+@pytest.mark.torch
 def test_adam_against_torch(history):
-    torch = pytest.importorskip("torch")
+    import torch
+
     weights = torch.zeros(N, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.Adam([weights], lr=1.0, betas=(0.8, 0.9), eps=1e-2)
     for t in range(1, STEPS + 1):

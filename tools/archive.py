@@ -27,9 +27,11 @@ FILES = (
     "README.md",
     "_config.yml",
     "_toc.yml",
+    "conftest.py",
     "package-lock.json",
     "package.json",
     "pyproject.toml",
+    "requirements-torch.txt",
     "requirements.txt",
 )
 

@@ -12,6 +12,8 @@ from typing import Any
 import nbformat
 import yaml
 
+from tools import whole
+
 ROOT = Path(__file__).resolve().parent.parent
 TAG = "colab"
 CELL = """import sys
@@ -42,7 +44,7 @@ def main() -> None:
     for path in sorted((ROOT / "chapters").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         if (changed := prepared(notebook, url)) != notebook:
-            nbformat.write(changed, path)
+            whole.write(path, nbformat.writes(changed) + "\n")
             print(f"{path.relative_to(ROOT)}: {'with' if url else 'without'} a cell for Colab")
 
 

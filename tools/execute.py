@@ -26,7 +26,7 @@ from typing import Any
 import nbclient
 import nbformat
 
-from tools import prose
+from tools import prose, whole
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
@@ -116,7 +116,7 @@ async def execute(path: Path) -> None:
         timeout=TIMEOUT,
     )
     await client.async_execute()
-    nbformat.write(normalised(notebook, path.stem), path)
+    whole.write(path, nbformat.writes(normalised(notebook, path.stem)) + "\n")
 
 
 async def execute_all(paths: Iterable[Path]) -> list[str]:

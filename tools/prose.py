@@ -22,6 +22,7 @@ from pybtex.database import Entry, parse_file
 from pybtex.plugin import find_plugin
 
 from lrbs import formulas
+from tools import whole
 
 ROOT = Path(__file__).resolve().parent.parent
 BIBLIOGRAPHY = ROOT / "chapters" / "references.bib"
@@ -140,8 +141,8 @@ def settled(text: str, page: str, values: dict[str, str]) -> str:
 
 def settle_pages() -> None:
     """Write the pages that are no notebooks as they are to be."""
-    (ROOT / "chapters" / "references.md").write_text(references(), encoding="utf-8")
     for path in (ROOT / "chapters").glob("*.md"):
         text = path.read_text(encoding="utf-8")
-        if (new := settled(text, path.stem, {})) != text:
-            path.write_text(new, encoding="utf-8")
+        new = settled(references() if path.stem == "references" else text, path.stem, {})
+        if new != text:
+            whole.write(path, new)

@@ -8,17 +8,31 @@ One module for each chapter; a check is a function without arguments that return
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import NamedTuple
 
-from lrbs.checks.evidence import Comparison, Evidence
+from lrbs.checks.evidence import Claim, Comparison, Evidence, Miss, Stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.equations import load
 
-__all__ = ["Comparison", "Erratum", "Evidence", "Validity", "errata", "find", "run", "validity"]
+__all__ = [
+    "Comparison",
+    "Erratum",
+    "Evidence",
+    "Survey",
+    "Validity",
+    "errata",
+    "every",
+    "find",
+    "run",
+    "survey",
+    "validity",
+]
 
 
 def run(id: str) -> Evidence:
@@ -47,10 +61,46 @@ def run(id: str) -> Evidence:
 def find(name: str) -> Callable[[], Evidence]:
     """The check function of a name; LookupError if no module of checks has it."""
     for module in _modules():
-        check = vars(module).get(name)
-        if callable(check) and check.__module__ == module.__name__:
-            return check
+        if name in (checks := _checks(module)):
+            return checks[name]
     raise LookupError(f"no check is named {name!r}")
+
+
+def every() -> dict[str, Callable[[], Evidence]]:
+    """Every check by its name, whether an equation names it or not, in the order of their modules."""
+    return {name: check for module in _modules() for name, check in _checks(module).items()}
+
+
+class Survey(NamedTuple):
+    """What the checks compare with what: how many checks, how many comparisons, and of what kind."""
+
+    checks: int
+    comparisons: int
+    random: int
+    """Of a formula with a simulation, in standard errors."""
+    deterministic: int
+    """Of a formula with a quadrature, linear algebra, a limit or an independent evaluation."""
+    misses: int
+    """Of a law with the truth that it misses, by as much as the book says."""
+    stated: int
+    """Of a figure that the book states with this run."""
+    claims: int
+    """Something that holds or not, and has no size."""
+
+    @classmethod
+    def of(cls, evidence: Iterable[Evidence]) -> Survey:
+        """Of checks that were run already."""
+        found = list(evidence)
+        rows = [row for one in found for row in one.comparisons]
+        kinds = {kind: sum(isinstance(row, kind) for row in rows) for kind in (Miss, Stated, Claim)}
+        random = sum(row.standard_error is not None and not isinstance(row, Miss) for row in rows)
+        rest = len(rows) - random - sum(kinds.values())
+        return cls(len(found), len(rows), random, rest, *kinds.values())
+
+
+def survey() -> Survey:
+    """Run every check, a matter of ten to twenty seconds, and count what is compared with what."""
+    return Survey.of(check() for check in every().values())
 
 
 def errata() -> list[Erratum]:
@@ -67,7 +117,20 @@ def validity() -> list[Validity]:
     return [each for module in _modules() for each in getattr(module, "VALIDITY", ())]
 
 
+def _checks(module: ModuleType) -> dict[str, Callable[[], Evidence]]:
+    """The public functions of a module that take nothing and return evidence."""
+    return {
+        name: function
+        for name, function in vars(module).items()
+        if inspect.isfunction(function)
+        and function.__module__ == module.__name__
+        and not name.startswith("_")
+        and function.__annotations__.get("return") == "Evidence"
+        and not inspect.signature(function).parameters
+    }
+
+
 def _modules() -> Iterator[ModuleType]:
     for info in iter_modules(__path__):
-        if info.name != "evidence":
+        if info.name not in ("evidence", "findings"):
             yield import_module(f"{__name__}.{info.name}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import erf
 
 from lrbs.approximations import exact, mean_field, scalar_mean_field
-from lrbs.checks.evidence import Comparison, Evidence, against_sample, stated
+from lrbs.checks.evidence import Comparison, Evidence, against_sample, holds, missed, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.problems import dense_model, minimised_loss
 from lrbs.laws.adam import (
@@ -208,7 +209,10 @@ def momentum_as_a_larger_batch() -> Evidence:
 
 
 def momentum_of_signs_and_muon() -> Evidence:
-    """Alignment and curvature with momentum at B, against those without at 9 B; normal noise."""
+    """Alignment and curvature with momentum at B, against those without at 9 B; normal noise.
+
+    And the scalar form of the mean, 11301.11, against the exact mean where all ratios are equal.
+    """
     model = dense_model(size=6)
     momentum = 0.8  # a multiplier of 9
     rows = []
@@ -243,7 +247,18 @@ def momentum_of_signs_and_muon() -> Evidence:
             float(scalar_mean_field(SignSGD(momentum), scalar.gradient, noise).mean[0]),
         )
     )
-    return Evidence("Monte Carlo", tuple(rows))
+    sizes = np.geomspace(1e-3, 1e3, 241)
+    law = scalar_mean_update(1.0, sizes, 1.0, momentum)
+    truth = np.array([exact(SignSGD(momentum), np.ones(1), Diagonal([1 / b])).mean[0] for b in sizes])
+    worst = int(np.abs(law - truth).argmax())
+    at = f"B = {sizes[worst]:.2g} B_simple"
+    rows.append(missed(f"mean, {at}", law[worst], truth[worst], 0.0644, 0.01, absolute=True))
+    return Evidence(
+        "approximation",
+        tuple(rows),
+        where=f"of the mean, equal ratios, normal noise, momentum 0.8, {at}; none as a larger batch",
+        absolute=True,
+    )
 
 
 def signs_under_skewed_noise() -> Evidence:
@@ -261,9 +276,9 @@ def signs_under_skewed_noise() -> Evidence:
             stated("one skewed gradient, any B", -0.264, one, 0.01),
             stated("momentum 0.9", -0.08, averaged.mean(), 0.15),
             stated("a true batch of 19", -0.06, larger_batch.mean(), 0.2),
-            Comparison("momentum 0.9 less that", -0.02, gap, gap_se),
+            Comparison("momentum 0.9 less that: as stated", -0.02, gap, gap_se),
+            missed("mean sign of one such gradient", one, averaged.mean(), -0.185, 0.06, absolute=True),
         ),
-        error=float(abs(one - averaged.mean())),
         where="mean sign, momentum 0.9 against one gradient of the same variance",
         absolute=True,
     )
@@ -424,8 +439,17 @@ def adam_mean_over_beta2() -> Evidence:
             stated("corrected, 0.95", 0.00061, errors[0.95][1], 0.02),
         ),
         error=errors[0.95][0],
-        where="β = 0.9, 0.95, weak signals; 0.061 % corrected",
+        where=f"β = 0.9, 0.95, weak signals; {100 * errors[0.95][1]:.2g} % corrected",
     )
+
+
+def corrected_mean_of_adam() -> Evidence:
+    """The first correction in 1 - beta_2 against the exact mean, over signals."""
+    rows, errors = [], {}
+    for beta2, figure in ((0.9, 0.000773), (0.95, 0.00061), (0.99, 7.87e-5)):
+        errors[beta2] = _mean_error(0.9, beta2)[1]
+        rows.append(stated(f"largest error, β = 0.9, {beta2}", figure, errors[beta2], 0.03))
+    return Evidence("approximation", tuple(rows), error=errors[0.95], where="β = 0.9, 0.95")
 
 
 def mean_field_of_adam_at_small_beta2() -> Evidence:
@@ -437,11 +461,10 @@ def mean_field_of_adam_at_small_beta2() -> Evidence:
     return Evidence(
         "approximation",
         (
-            stated("mean at signal 0.56", 0.861, plain[1] / mean[1], 0.01),
-            stated("square at signal 0.1", 0.728, squares[0] / square[0], 0.01),
+            missed("mean at signal 0.56", plain[1], mean[1], -0.139, 0.01),
+            missed("square at signal 0.1", squares[0], square[0], -0.272, 0.01),
         ),
-        error=float(np.abs(squares / square - 1).max()),
-        where="β = 0.9, 0.5",
+        where="of the square, β = 0.9, 0.5",
     )
 
 
@@ -489,7 +512,7 @@ def two_special_cases_of_adam() -> Evidence:
         "approximation",
         (
             Comparison("β₁ = 0: square", float(square_update(g, variance, 0.0)[0]), 1.0),
-            stated("RMSProp, (0, 0.95): least", 0.956, rmsprop.min(), 0.001),
+            missed("RMSProp, (0, 0.95): where least", 1.0, rmsprop.min(), 0.046, 0.001),
             Comparison(
                 "β₁ → 1: square",
                 float(square_update(g, variance, nearly)[1]),
@@ -498,27 +521,59 @@ def two_special_cases_of_adam() -> Evidence:
             ),
             Comparison("β₁ → 1: η*, B = 0.1", float(full[0]), float(law.optimal_lr(0.1)), tolerance=1e-6),
             Comparison("limit at large B", float(full_momentum_lr(1e12, 2.0, 1.0, 10.0)), 2.0),
-            Comparison("falls from B = 0.1 to 100", 1.0, float((np.diff(full) < 0).all())),
+            holds("falls from B = 0.1 to 100", (np.diff(full) < 0).all()),
         ),
-        error=float(1 - rmsprop.min()),
-        where="β = 0, 0.95; none as β₁ → 1",
+        where="β₁ = 0, β₂ = 0.95",
     )
 
 
+def square_at_full_momentum() -> Evidence:
+    """Long momentum under a longer second average: how near the mean square is to the square of the mean."""
+    signals = np.array([0.1, 0.3, 1.0, 3.0])
+    law = square_update(signals, 1.0, 1 - 1e-12)
+    rows = []
+    for beta1, beta2, off in ((0.99, 0.999, -0.33), (0.999, 0.9999, -0.05)):
+        _, square = adam_moments(signals, np.ones(4), beta1, beta2)
+        rows.append(missed(f"signal 0.1, β = {beta1}, {beta2}", law[0], square[0], off, 0.01))
+    return Evidence("approximation", tuple(rows), where="β = 0.99, 0.999, mean a tenth of the deviation")
+
+
+def learning_rate_at_full_momentum() -> Evidence:
+    """The limit of beta_1 -> 1 against exact moments of Adam with momentum 0.99 and 0.999."""
+    model = equal_signal_model()
+    law = adam_law(model, 0.9)
+    sizes = model.simple_noise_scale * np.geomspace(0.03, 1e3, 46)
+    limit = full_momentum_lr(sizes, law.alignment, law.signal_curvature, law.noise_scale)
+    rows = []
+    for beta1, beta2, off in ((0.99, 0.999, 0.062), (0.999, 0.9999, 0.006)):
+        truth = expected_step(model, Adam(beta1, beta2), sizes, exact).optimal_lr
+        worst = int(np.abs(limit / truth - 1).argmax())
+        at = f"B = {sizes[worst] / model.simple_noise_scale:.2g} B_simple"
+        rows.append(missed(f"η*, β = {beta1}, {beta2}, {at}", limit[worst], truth[worst], off, 0.01))
+    return Evidence("approximation", tuple(rows), where="β = 0.99, 0.999, equal ratios, B from 0.03 B_simple")
+
+
 def adam_square_from_its_mean() -> Evidence:
-    """The same number from the mean alone."""
+    """The same number from the mean alone; and from the exact mean, against the exact mean square."""
     mean = mean_update(SIGNALS, second_average(SIGNALS, 1.0))
+    exact_mean, square = adam_moments(SIGNALS, np.ones(SIGNALS.size), 0.9, 0.95)
+    from_exact = square_from_mean(exact_mean, 0.9)
+    worst = int(np.abs(from_exact / square - 1).argmax())
     return Evidence(
-        "identity",
-        tuple(
-            Comparison(
-                f"β₁ = {beta1}, signal {SIGNALS[index]:.2g}",
-                float(square_from_mean(mean, beta1)[index]),
-                float(square_update(SIGNALS, 1.0, beta1)[index]),
-            )
-            for beta1 in (0.0, 0.5, 0.95)
-            for index in (10, 40, 70)
+        "approximation",
+        (
+            *(
+                Comparison(
+                    f"β₁ = {beta1}, signal {SIGNALS[index]:.2g}",
+                    float(square_from_mean(mean, beta1)[index]),
+                    float(square_update(SIGNALS, 1.0, beta1)[index]),
+                )
+                for beta1 in (0.0, 0.5, 0.95)
+                for index in (10, 40, 70)
+            ),
+            missed(f"exact, signal {SIGNALS[worst]:.2g}", from_exact[worst], square[worst], 0.040, 1e-3),
         ),
+        where="from the exact mean, β = 0.9, 0.95",
     )
 
 
@@ -555,21 +610,27 @@ def second_moment_of_adam() -> Evidence:
 
 
 def adam_is_not_the_sign_of_its_momentum() -> Evidence:
-    """phi = sign(m) is SignSGDM: at mu/sigma = 0.5 neither of its moments is Adam's."""
+    """phi = sign(m) is SignSGDM: at mu/sigma = 0.5 neither of its moments is Adam's.
+
+    Far above the noise it is: there both are 1.
+    """
     mean, square = adam_moments([0.5], [1.0], 0.9, 0.95)
     sign = SignSGD(0.9)(0.5 + np.random.default_rng(55).standard_normal((8000, 132, 1)))[:, 0]
     update = simulated_updates(Adam(0.9, 0.95), np.full(6000, 0.5), 1.0, rng=56)
     of_sign = float(erf(0.5 * math.sqrt(19 / 2)))
+    clear, _ = adam_moments([30.0], [1.0], 0.9, 0.95)
     return Evidence(
-        "Monte Carlo",
+        "approximation",
         (
             against_sample("sign(m): mean", of_sign, sign),
             against_sample("Adam: mean", mean[0], update),
-            stated("sign(m): mean, stated", 0.971, of_sign, 1e-3),
-            stated("Adam: mean, stated", 0.443, mean[0], 1e-3),
-            stated("sign(m): mean square", 1.0, np.mean(sign**2), 1e-9),
-            stated("Adam: mean square", 0.230, square[0], 1e-3),
+            missed("mean", of_sign, mean[0], 1.190, 2e-3),
+            missed("mean square", np.mean(sign**2), square[0], 3.348, 2e-3),
+            Comparison("mean at a signal of 30", 1.0, float(clear[0]), tolerance=2e-3),
         ),
+        error=abs(of_sign / mean[0] - 1),
+        where="of the mean, at half the deviation, β = 0.9, 0.95; the square is too large by a factor "
+        f"{np.mean(sign**2) / square[0]:.1f}",
     )
 
 
@@ -580,23 +641,75 @@ def one_ratio_for_all_coordinates() -> Evidence:
     core = scalar_mean_field(Adam(0.9, 0.95), model.gradient, model.noise(5.0)).mean
     scalar = scalar_mean_update(model.gradient, 5.0, model.simple_noise_scale)
     normal = np.random.default_rng(57).standard_normal(100_000)
-    figures, signals = {0.0: 0.0995, 0.5: 0.142, 1.0: 0.326, 2.0: 0.841}, {}
+    figures, signals = {0.0: 0.0, 0.5: -0.301, 1.0: -0.695, 2.0: -0.882}, {}
     for spread in figures:
         ratios = np.exp(spread * normal)  # sigma_i / |g_i|
         size = 0.01 * np.mean(ratios**2)
         signals[spread] = float(mean_update(1.0, second_average(1.0, ratios**2 / size)).mean())
+    law = float(scalar_mean_update(1.0, 0.01, 1.0))
     return Evidence(
         "approximation",
         (
             Comparison("core", float(scalar[0]), float(core[0])),
-            *(
-                stated(f"signal at spread {s:g}, 0.01 B_simple", figures[s], signals[s], 0.02)
-                for s in figures
-            ),
+            *(missed(f"signal at spread {s:g}", law, signals[s], figures[s], 0.02) for s in figures),
         ),
-        error=signals[2.0] / 0.0995 - 1,
         where="of the mean update at spread 2, B = 0.01 B_simple; none for equal ratios",
     )
+
+
+class _Worst(NamedTuple):
+    """Where a law is furthest from the truth: batch size in B_simple, and both values."""
+
+    batch_size: float
+    law: float
+    truth: float
+
+    def missed(self, name: str, off: float) -> Comparison:
+        return missed(f"{name}, at worst", self.law, self.truth, off, 1e-3)
+
+
+def _largest_errors(model: LocalModel, beta1: float = 0.9, beta2: float = 0.95) -> tuple[_Worst, _Worst]:
+    """Largest errors of Adam's law over six decades of B: of the learning rate, of the loss decrease."""
+    law = adam_law(model, beta1)
+    shares = np.geomspace(1e-3, 1e3, 61)
+    sizes = model.simple_noise_scale * shares
+    true = expected_step(model, Adam(beta1, beta2), sizes, exact)
+    found = []
+    for said, real in (
+        (law.optimal_lr(sizes), true.optimal_lr),
+        (law.loss_decrease(sizes), true.loss_decrease),
+    ):
+        worst = int(np.abs(said / real - 1).argmax())
+        found.append(_Worst(float(shares[worst]), float(said[worst]), float(real[worst])))
+    return found[0], found[1]
+
+
+def models_of_one_trace() -> dict[str, LocalModel]:
+    """One gradient and one ratio for all coordinates, three Hessians of one trace; s = sign(g).
+
+    Dense with a common part, s^T H s = 2.7 tr H; its diagonal alone, s^T H s = tr H; and one in which signs
+    pull apart, s^T H s = tr H / 4.
+    """
+    dense, diagonal = equal_signal_model(), equal_signal_model(diagonal=True)
+    s, trace = np.sign(dense.gradient), diagonal.hessian.trace()
+    # A multiple of I - a s s^T / N, for which s^T H s / tr H = (1 - a) / (1 - a / N).
+    a = 0.75 / (1 - 0.25 / s.size)
+    opposed = (np.eye(s.size) - a * np.outer(s, s) / s.size) * trace / (s.size - a)
+    return {
+        "dense": dense,
+        "diagonal": diagonal,
+        "sᵀHs = tr H / 4": LocalModel(dense.gradient, dense.covariance, opposed),
+    }
+
+
+def _worst_of_three(part: int) -> dict[str, Any]:
+    """Largest error over three Hessians, of the learning rate (0) or the loss decrease (1), and where."""
+    found = {name: _largest_errors(model)[part] for name, model in models_of_one_trace().items()}
+    errors = {name: abs(each.law / each.truth - 1) for name, each in found.items()}
+    worst = max(errors, key=errors.__getitem__)
+    others = ", ".join(f"{100 * e:.1f} % {name}" for name, e in errors.items() if name != worst)
+    at = f"{worst}, {found[worst].batch_size:.2g} B_simple"
+    return {"error": errors[worst], "where": f"equal ratios, {at}; {others}"}
 
 
 def adam_law_against_minimised_loss() -> Evidence:
@@ -639,8 +752,7 @@ def adam_law_against_minimised_loss() -> Evidence:
     return Evidence(
         "approximation",
         tuple(rows),
-        error=float(abs(errors[worst])),
-        where=f"equal ratios, {sizes[worst] / model.simple_noise_scale:.2g} B_simple",
+        **_worst_of_three(0),
     )
 
 
@@ -651,39 +763,23 @@ def adam_law_with_unequal_signals() -> Evidence:
     sizes = model.simple_noise_scale * np.array([1e-3, 1e-2, 0.1, 1.0])
     true = expected_step(model, Adam(0.9, 0.95), sizes, exact)
     law = adam_law(model, 0.9)
-    coordinate = expected_step(model, Adam(0.9, 0.95), sizes).optimal_lr / true.optimal_lr
-    errors = {
-        "η*": np.abs(law.optimal_lr(sizes) / true.optimal_lr - 1),
-        "loss decrease": np.abs(law.loss_decrease(sizes) / true.loss_decrease - 1),
-    }
-    worst = max(errors, key=lambda name: errors[name].max())
+    coordinate = expected_step(model, Adam(0.9, 0.95), sizes).optimal_lr
+    rates, gains = law.optimal_lr(sizes), law.loss_decrease(sizes)
+    worst = int(np.abs(coordinate / true.optimal_lr - 1).argmax())
     return Evidence(
         "approximation",
         (
-            stated(
-                "η*, 0.001 B_simple: law/exact", 0.38, law.optimal_lr(sizes[0]) / true.optimal_lr[0], 0.02
-            ),
-            stated("η*, 0.1 B_simple: law/exact", 1.64, law.optimal_lr(sizes[2]) / true.optimal_lr[2], 0.02),
-            stated(
-                "loss, 0.001 B_simple: law/exact",
-                0.10,
-                law.loss_decrease(sizes[0]) / true.loss_decrease[0],
-                0.02,
-            ),
-            Comparison(
-                "by coordinate: within 4 %",
-                1.0,
-                float(coordinate[np.abs(coordinate - 1).argmax()]),
-                tolerance=0.04,
-            ),
+            missed("η* at 0.001 B_simple", rates[0], true.optimal_lr[0], -0.62, 0.02),
+            missed("η* at 0.1 B_simple", rates[2], true.optimal_lr[2], 0.64, 0.02),
+            missed("loss decrease at 0.001 B_simple", gains[0], true.loss_decrease[0], -0.90, 0.02),
+            missed("η* by coordinate, at worst", coordinate[worst], true.optimal_lr[worst], -0.028, 0.005),
         ),
-        error=float(errors[worst].max()),
-        where=f"{worst}; σᵢ/|gᵢ| log-normal, spread 1",
+        where="loss decrease at 0.001 B_simple; σᵢ/|gᵢ| log-normal, spread 2",
     )
 
 
 def adam_with_a_diagonal_hessian() -> Evidence:
-    """The printed form against the general one; local slopes; the factor 1/c at small batches."""
+    """The printed form against the general one; against exact moments; local slopes."""
     model = equal_signal_model(diagonal=True)
     law = adam_law(model, 0.9)
     size = 0.2 * model.simple_noise_scale
@@ -692,15 +788,12 @@ def adam_with_a_diagonal_hessian() -> Evidence:
     unit = unit_law(0.9)
     figures = {0.001: 0.48, 0.01: 0.35, 0.0588: 0.0, 0.1: -0.11, 1.0: -0.20}
     slopes = [
-        stated(f"slope at {share:g} B_simple, stated", figure, _slope(unit, share), 0.02)
-        if figure
-        else Comparison(
-            f"slope at {share:g} B_simple, stated", 0.0, _slope(unit, share), tolerance=0.005, absolute=True
-        )
+        stated(f"slope at {share:g} B_simple", figure, _slope(unit, share), 0.005, absolute=True)
         for share, figure in figures.items()
     ]
+    rate, gain = _largest_errors(model)
     return Evidence(
-        "identity",
+        "approximation",
         (
             Comparison("printed form", float(law.optimal_lr(size)), float(printed)),
             Comparison(
@@ -709,9 +802,11 @@ def adam_with_a_diagonal_hessian() -> Evidence:
                 float(expected_step(model, Adam(0.9, 0.95), size, scalar_mean_field).optimal_lr),
             ),
             *slopes,
+            rate.missed("η*", -0.042),
+            gain.missed("loss decrease", -0.032),
         ),
-        error=0.0,
-        where="of the printed form, given the law",
+        error=abs(rate.law / rate.truth - 1),
+        where=f"equal ratios, {rate.batch_size:.2g} B_simple",
     )
 
 
@@ -742,14 +837,15 @@ def peak_of_adam() -> Evidence:
         stated("β₁ = 0.9: in B_simple", 0.0588, peak, 1e-3),
         Comparison("β* there", math.sqrt(0.1 / 1.8), float(scalar_mean_update(1.0, peak, 1.0))),
         Comparison("printed form", 0.1 / 1.7, peak),
-        Comparison(
-            "β₁ = 1/3: rises for ever",
-            1.0,
-            float(unit_law(1 / 3).peak_batch_size > 1e12),
-        ),
-        Comparison("β₁ = 0.34: peaks", 1.0, float(unit_law(0.34).peak_batch_size < 40)),
+        holds("β₁ = 1/3: rises for ever", unit_law(1 / 3).peak_batch_size > 1e12),
+        holds("β₁ = 0.34: peaks", unit_law(0.34).peak_batch_size < 40),
     ]
-    return Evidence("limit", tuple(rows))
+    point = LocalModel([1.0], [1.0], [1.0])
+    fine = np.geomspace(0.01, 1, 401)
+    for beta2, off in ((0.95, -0.035), (0.999, -0.001)):
+        true_peak = fine[expected_step(point, Adam(0.9, beta2), fine, exact).optimal_lr.argmax()]
+        rows.append(missed(f"exact peak, β = 0.9, {beta2}", peak, true_peak, off, 0.02))
+    return Evidence("approximation", tuple(rows), where="batch size, β = 0.9, 0.95, equal ratios")
 
 
 def loss_decrease_of_adam() -> Evidence:
@@ -789,8 +885,7 @@ def loss_decrease_of_adam() -> Evidence:
             ),
             stated("largest error", 0.0143, errors.max(), 0.02),
         ),
-        error=float(errors.max()),
-        where=f"equal ratios, {sizes[errors.argmax()] / model.simple_noise_scale:.2g} B_simple",
+        **_worst_of_three(1),
     )
 
 
@@ -801,60 +896,138 @@ def momentum_in_adam_is_no_larger_batch() -> Evidence:
     rise = float(with_momentum.optimal_lr(small)) / math.sqrt(small)
     sign_rise = float(without.optimal_lr(19 * small)) / math.sqrt(small)
     return Evidence(
-        "limit",
+        "algebra only",
         (
             Comparison(
                 "loss decrease at 0.1 B_simple",
                 float(with_momentum.loss_decrease(0.1)),
                 float(without.loss_decrease(1.9)),
             ),
-            Comparison("η*/√(B/B_simple), Adam", 19.0, rise, tolerance=1e-6),
-            Comparison("η*/√(B/B_simple), SignSGDM", math.sqrt(19), sign_rise, tolerance=1e-6),
-            stated(
-                "η* at 0.1: Adam/SignSGDM",
-                2.68,
-                float(with_momentum.optimal_lr(0.1) / without.optimal_lr(1.9)),
+            stated("η*/√(B/B_simple), Adam", 19.0, rise, 1e-6),
+            stated("η*/√(B/B_simple), SignSGDM", math.sqrt(19), sign_rise, 1e-6),
+            missed(
+                "η* at 0.1 B_simple: SignSGDM for Adam",
+                without.optimal_lr(1.9),
+                with_momentum.optimal_lr(0.1),
+                -0.6275,
                 5e-3,
             ),
         ),
-        error=rise / sign_rise - 1,
-        where="of taking Adam at small batches for SignSGDM, η*",
+        error=abs(float(with_momentum.loss_decrease(0.1) / without.loss_decrease(1.9)) - 1),
+        where="of the scalar laws; SignSGDM in the place of Adam misses in η*, not in the loss decrease",
     )
+
+
+def adam_law_over_hessians() -> Evidence:
+    """Equal ratios and exact moments: how far Adam's law is off depends on s^T H s / tr H, s = sign(g)."""
+    figures = {"dense": (-0.0261, -0.0143), "diagonal": (-0.042, -0.032), "sᵀHs = tr H / 4": (-0.098, -0.091)}
+    rows, places = [], []
+    for name, model in models_of_one_trace().items():
+        rate, gain = _largest_errors(model)
+        places.append(f"{rate.batch_size:.2g}")
+        rows += [
+            rate.missed(f"{name}: η*", figures[name][0]),
+            gain.missed(f"{name}: loss decrease", figures[name][1]),
+        ]
+    return Evidence(
+        "approximation",
+        tuple(rows),
+        where=f"η*, sᵀHs = tr H / 4; the three are worst at {', '.join(places)} B_simple",
+    )
+
+
+def larger_batch_can_lose_under_adam() -> Evidence:
+    """Unequal ratios and a diagonal Hessian: Adam's progress at its best learning rate falls with B."""
+    model = LocalModel(
+        np.r_[1.0, np.full(100, 0.005)], np.r_[0.1, np.ones(100)] ** 2, np.r_[1.0, np.full(100, 0.05)]
+    )
+    sizes = np.array([10.0, 1e3, 1e4, 1e5, 1e7])
+    field = expected_step(model, Adam(0.9, 0.95), sizes)
+    true = expected_step(model, Adam(0.9, 0.95), sizes, exact)
+    scalar = adam_law(model, 0.9).loss_decrease(sizes)
+    rows: list[Comparison] = [
+        stated(f"mean field, B = {b:.0e}", figure, x, 2e-3)
+        for b, figure, x in zip(sizes, (0.402, 0.422, 0.339, 0.218, 0.188), field.loss_decrease, strict=True)
+    ]
+    rows += [
+        holds("exact: falls from B = 1000 on", (np.diff(true.loss_decrease[1:]) < 0).all()),
+        holds("the scalar law: rises throughout", (np.diff(scalar) > 0).all()),
+        *(
+            missed(f"mean field, B = {b:.0e}", x, t, off, 2e-3)
+            for b, x, t, off in zip(
+                sizes,
+                field.loss_decrease,
+                true.loss_decrease,
+                (-0.006, -0.010, -0.024, -0.011, 0.0),
+                strict=True,
+            )
+        ),
+        missed("scalar law, B = 1e+03", scalar[1], true.loss_decrease[1], -0.562, 5e-3),
+    ]
+    return Evidence("approximation", tuple(rows), where="loss decrease of the scalar law, B = 1000")
 
 
 ERRATA = [
     Erratum(
-        where="11301.22",
-        kind="wrong claim",
-        says="Beyond the batch size of the peak, learning becomes less efficient.",
-        finds="Under the article's own equations only the learning rate falls there. The loss decrease at "
-        "that rate goes on rising with B: at β₁ = 0.9 and a diagonal Hessian from 0.53 of its maximum at "
-        "the peak to 0.95 at B = B_simple.",
+        where="11301, the sentence after 11301.22",
+        hand="author",
+        kind="overstatement",
+        quotation="这意味着Batch Size超过一定值后，学习效率就下降了",
+        says="This means that beyond a certain batch size the efficiency of learning falls.",
+        finds="By the article's own equations it is the learning rate that falls; the loss decrease of a "
+        r"step at that rate goes on rising, at $\beta_1=0.9$ and a diagonal Hessian from "
+        "{loss_decrease_of_adam[decrease at 0.0588 B_simple]:.2f} of its maximum at the peak to "
+        r"{loss_decrease_of_adam[decrease at 1 B_simple]:.2f} at $B=B_{\text{simple}}$. Where the "
+        "coordinates differ in their ratios of noise to signal it can indeed fall "
+        "(`larger_batch_can_lose_under_adam`), but that is not what these equations say.",
+        sure="Certain within the equations, if efficiency (学习效率) means progress per step.",
         check="loss_decrease_of_adam",
     ),
     Erratum(
         where="11301, two special cases",
+        hand="author",
         kind="overstatement",
-        says="Momentum always amounts to a larger batch, for Adam as well.",
-        finds="For Adam this is true of the loss decrease and not of the learning rate, which at small "
-        "batches is √(B/B_simple)/c of its limit: a factor 19 where SignSGD with momentum has √19, "
-        "at β₁ = 0.9 and a diagonal Hessian.",
+        quotation="“动量机制约等于放大Batch Size”这一点始终是成立的",
+        says="That “momentum amounts roughly to a larger batch” always holds.",
+        finds="For SGD and SignSGD it does. For Adam, by the article's equations, it holds of the loss "
+        "decrease, exactly, and not of the learning rate: at small batches that is "
+        "{momentum_in_adam_is_no_larger_batch[η*/√(B/B_simple), Adam]:.0f} times "
+        r"$\sqrt{B/B_{\text{simple}}}$ of its limit where SignSGD with momentum has "
+        "{momentum_in_adam_is_no_larger_batch[η*/√(B/B_simple), SignSGDM]:.2f} times, at "
+        r"$\beta_1=0.9$ and a diagonal Hessian.",
+        sure="Certain: algebra of the scalar law. What the text concludes, an earlier surge, is right.",
         check="momentum_in_adam_is_no_larger_batch",
     ),
     Erratum(
         where="11301, a larger batch",
+        hand="author",
         kind="overstatement",
-        says="Averaging over the path removes gradient noise at little cost, as a larger batch would.",
-        finds="From one step it does. Over many steps the same noise comes back in the steps after it: SGD "
-        "with momentum settles at the variance of SGD without it, not at that of a larger batch.",
+        quotation="动量就是通过对优化轨迹上的梯度做EMA来低成本地消除梯度噪声",
+        says="Momentum is a way to remove gradient noise at low cost, by averaging the gradients along the "
+        "path.",
+        finds="From the update of one step it does, and one step is what the article computes. Over many "
+        "steps the noise comes back in the steps that follow: on a parabola SGD with momentum 0.9 "
+        "settles at {momentum_does_not_lower_the_floor[0.9 against none, η = 0.05]:.3f} of the "
+        "variance of SGD without it, where a batch 19 times as large leaves "
+        "{momentum_does_not_lower_the_floor[19 B against B, η = 0.05]:.3f}.",
+        sure="Certain on a quadratic, exactly and in runs. The author offers the sentence as his own "
+        "understanding.",
         check="momentum_does_not_lower_the_floor",
     ),
     Erratum(
         where="10542.d39",
+        hand="annotations",
         kind="wrong claim",
-        says="Adam's update is about the sign of its momentum.",
-        finds="That is SignSGD with momentum. At a mean of half the deviation and (0.9, 0.95) its mean is "
-        "0.97 where Adam's is 0.44, and its mean square 1 where Adam's is 0.23.",
+        quotation=r"在 $\epsilon$ 较小时，Adam近似于符号梯度：$\varphi_{t,i} \approx \text{sign}(m_{t,i})$",
+        says=r"When $\epsilon$ is small, Adam is close to the signs of gradients: "
+        r"$\varphi_{t,i}\approx\operatorname{sign}(m_{t,i})$.",
+        finds=r"That is SignSGD with momentum, and a small $\epsilon$ does not make Adam it. At a mean of "
+        r"half the deviation and $\beta=(0.9, 0.95)$ the mean is "
+        "{adam_is_not_the_sign_of_its_momentum[sign(m): mean]:.2f} where Adam's is "
+        "{adam_is_not_the_sign_of_its_momentum[Adam: mean]:.2f}, and the mean square "
+        "{adam_is_not_the_sign_of_its_momentum[mean square]:x} times Adam's. It is right in the first "
+        "step, and where the signal stands far above the noise.",
+        sure="Certain: integrals without approximation, and a simulation agrees.",
         check="adam_is_not_the_sign_of_its_momentum",
     ),
 ]
@@ -876,7 +1049,8 @@ VALIDITY = [
         assumptions=f"{_STATIONARY}; normal noise",
         status="Exact for normal noise",
         error="None for normal noise; mean sign of exponential noise off by {signs_under_skewed_noise:.2f} "
-        "(absolute) against one gradient of the same variance, by 0.02 against a true batch of 19",
+        "(absolute) against one gradient of the same variance, and differs by "
+        "{signs_under_skewed_noise[momentum 0.9 less that: as stated]:.2f} from a true batch of 19",
         breaks="signs_under_skewed_noise",
     ),
     Validity(
@@ -892,7 +1066,8 @@ VALIDITY = [
         ids=("11301.13", "lrbs.adam-mean"),
         assumptions=f"{_STATIONARY}; 1 − β₂ small",
         status="Mean field, exact as β₂ → 1",
-        error="{adam_mean_over_beta2:.1%} at (0.9, 0.95) under normal noise, 0.06% with the first correction",
+        error="{adam_mean_over_beta2:.1%} at (0.9, 0.95) under normal noise, {corrected_mean_of_adam:.2%} "
+        "with the first correction",
         breaks="mean_field_of_adam_at_small_beta2",
     ),
     Validity(
@@ -916,8 +1091,14 @@ VALIDITY = [
         ),
         assumptions="Independent coordinates that share one ratio of signal to noise; stationary averages",
         status="Mean field, scalar form",
-        error="{adam_law_against_minimised_loss:.1%} of the learning rate and {loss_decrease_of_adam:.1%} of "
-        "the loss decrease when the ratios are equal",
+        error="With equal ratios, of learning rate and loss decrease: "
+        "{adam_law_over_hessians[dense: η*, at worst]:.1%} and "
+        "{adam_law_over_hessians[dense: loss decrease, at worst]:.1%} on one dense Hessian, "
+        "{adam_law_over_hessians[diagonal: η*, at worst]:.1%} and "
+        "{adam_law_over_hessians[diagonal: loss decrease, at worst]:.1%} on its diagonal, "
+        "{adam_law_over_hessians[sᵀHs = tr H / 4: η*, at worst]:.1%} and "
+        "{adam_law_over_hessians[sᵀHs = tr H / 4: loss decrease, at worst]:.1%} where signs pull apart, "
+        "sᵀHs = tr H / 4; by a factor where ratios differ",
         breaks="adam_law_with_unequal_signals",
     ),
     Validity(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-Kind = Literal["identity", "limit", "Monte Carlo", "quadrature", "published number", "approximation"]
+Kind = Literal[
+    "identity", "algebra only", "limit", "Monte Carlo", "quadrature", "published number", "approximation"
+]
 
 # Two numbers that should be equal and carry no random error may differ by rounding alone.
 ROUNDING = 1e-9
@@ -44,6 +46,8 @@ class Comparison:
     standard_error: float | None = None
     tolerance: float | None = None
     absolute: bool = False
+
+    columns: ClassVar[tuple[str, str, str]] = ("formula", "reference", "difference")
 
     @property
     def difference(self) -> float:
@@ -80,6 +84,70 @@ class Comparison:
             text = _small(self.relative, relative=True)
         return f"{text} {'ok' if self.passed else 'FAILS'}"
 
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """What a table shows below `columns`."""
+        return _shown(self.formula, self), _with_error(self.reference, self), self.verdict
+
+
+class Stated(Comparison):
+    """A figure that the book states, against what this run measures; see :func:`stated`."""
+
+    columns = ("the book", "this run", "difference")
+
+
+class Claim(Comparison):
+    """Something that holds or does not; see :func:`holds`."""
+
+    columns = ("", "", "")
+
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """Only the verdict: a truth value is no number."""
+        return "", "", self.verdict
+
+    @property
+    def verdict(self) -> str:
+        """Whether it holds."""
+        return "holds" if self.passed else "FAILS"
+
+
+@dataclass(frozen=True)
+class Miss(Comparison):
+    """A law against the truth, where it is known to be off: by how much is what the book states.
+
+    Attributes
+    ----------
+    off : float
+        How far off the book says that the law is: its difference from the truth as a share of the truth,
+        or itself if `absolute`. The comparison passes if this run finds the same, within `tolerance` of
+        the ratio of law to truth (of the difference, if `absolute`) or 4 standard errors.
+    """
+
+    off: float = 0.0
+
+    columns = ("law", "truth", "off by")
+
+    @property
+    def off_by(self) -> float:
+        """How far off the law is: a share of the truth, positive if it is larger in size, or a difference."""
+        return self.difference if self.absolute else self.difference / self.reference
+
+    @property
+    def passed(self) -> bool:
+        """Whether the law is as far off as the book says."""
+        if self.standard_error is not None:
+            share = STANDARD_ERRORS * self.standard_error / abs(self.reference)
+            return bool(abs(self.off_by - self.off) <= share * abs(1 + self.off_by))
+        found, said = (x if self.absolute else 1 + x for x in (self.off_by, self.off))
+        return bool(abs(found - said) <= (self.tolerance or ROUNDING) * max(abs(found), abs(said)))
+
+    @property
+    def verdict(self) -> str:
+        """How far off the law is, and whether the book says so."""
+        found, said = (_off(x, self.absolute) for x in (self.off_by, self.off))
+        return f"{found}, as stated" if self.passed else f"{found}, not {said}: FAILS"
+
 
 def against_sample(quantity: str, formula: float, sample: ArrayLike) -> Comparison:
     """A formula for a mean, against independent draws of it."""
@@ -88,9 +156,35 @@ def against_sample(quantity: str, formula: float, sample: ArrayLike) -> Comparis
     return Comparison(quantity, float(formula), float(draws.mean()), float(error))
 
 
-def stated(quantity: str, figure: float, measured: float | np.floating[Any], tolerance: float) -> Comparison:
-    """A figure that the book states, against what this run measures; `tolerance` is relative."""
-    return Comparison(quantity, figure, float(measured), tolerance=tolerance)
+def stated(
+    quantity: str,
+    figure: float,
+    measured: float | np.floating[Any],
+    tolerance: float,
+    absolute: bool = False,
+) -> Comparison:
+    """A figure that the book states, against what this run measures; `tolerance` is relative unless told."""
+    return Stated(quantity, figure, float(measured), tolerance=tolerance, absolute=absolute)
+
+
+def holds(claim: str, true: bool | np.bool_) -> Comparison:
+    """Something that holds or does not, and has no size."""
+    return Claim(claim, 1.0, float(true))
+
+
+def missed(
+    quantity: str,
+    law: ArrayLike,
+    truth: ArrayLike,
+    off: float,
+    tolerance: float | None = None,
+    *,
+    standard_error: float | None = None,
+    absolute: bool = False,
+) -> Miss:
+    """A law against the truth, where the book says that it is `off`; see :class:`Miss`."""
+    said, true = float(np.asarray(law)), float(np.asarray(truth))
+    return Miss(quantity, said, true, standard_error, tolerance, absolute, off)
 
 
 @dataclass(frozen=True)
@@ -100,13 +194,16 @@ class Evidence:
     Attributes
     ----------
     kind : str
-        "identity", "limit", "Monte Carlo", "quadrature", "published number" or "approximation".
+        "identity": an exact statement, found in another way. "algebra only": one form of a formula against
+        another, the truth not asked. "limit", "quadrature", "Monte Carlo": against what it tends to, a
+        number found numerically, a simulation. "published number": a figure of a source or of this book,
+        against this run. "approximation": a formula that is not exact, against the truth.
     comparisons : sequence of Comparison
     error : float, optional
-        Measured error of the formula, relative or `absolute`; the largest difference of the comparisons
-        unless told (for Monte Carlo that is noise, and counts in standard errors instead). For an
-        approximation: its largest error over the range looked at, which a comparison holds to the figure
-        that the book prints.
+        Measured error of the formula, relative or `absolute`. Unless told, the largest of a law that
+        misses; without one, the largest difference of the comparisons, figures of the book apart (for
+        Monte Carlo that is noise, and counts in standard errors instead). For an approximation: its
+        largest error over the range looked at, which a comparison holds to the figure that the book prints.
     where : str
         Where that error occurs, or the range looked at.
     absolute : bool
@@ -122,10 +219,16 @@ class Evidence:
     def __post_init__(self) -> None:
         if not self.comparisons:
             raise ValueError("comparisons must not be empty: a check without one cannot fail")
-        if self.kind == "Monte Carlo" and not any(c.standard_error for c in self.comparisons):
+        random = [c for c in self.comparisons if c.standard_error and not isinstance(c, Miss)]
+        if self.kind == "Monte Carlo" and not random:
             raise ValueError("comparisons must hold a standard error for a check of kind 'Monte Carlo'")
         if np.isnan(self.error):
-            errors = (abs(c.difference) if self.absolute else c.relative for c in self.comparisons)
+            misses = [c for c in self.comparisons if isinstance(c, Miss)]
+            plain = [c for c in self.comparisons if not isinstance(c, Stated | Claim)]
+            errors = [
+                abs(c.difference) if self.absolute else c.relative
+                for c in misses or plain or self.comparisons
+            ]
             object.__setattr__(self, "error", max(errors))
 
     @property
@@ -133,14 +236,15 @@ class Evidence:
         """Whether every comparison passes."""
         return all(comparison.passed for comparison in self.comparisons)
 
-    def _table(self) -> list[tuple[str, str, str, str]]:
-        return [
-            (c.quantity, _shown(c.formula, c), _with_error(c.reference, c), c.verdict)
-            for c in self.comparisons
-        ]
+    def _table(self) -> list[list[tuple[str, str, str, str]]]:
+        """Rows in blocks of one kind of comparison, each block below its heads."""
+        blocks: dict[tuple[str, str, str], list[tuple[str, str, str, str]]] = {}
+        for c in self.comparisons:
+            blocks.setdefault(c.columns, []).append((c.quantity, *c.cells))
+        return [[("", *heads), *rows] for heads, rows in blocks.items()]
 
     def __str__(self) -> str:
-        rows = [("", "formula", "reference", "difference"), *self._table()]
+        rows = [row for block in self._table() for row in block if any(row)]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = [
             "  ".join(
@@ -156,11 +260,14 @@ class Evidence:
     def measured(self) -> str:
         """The measured error in words: standard errors and resolution for Monte Carlo, else its size."""
         if self.kind == "Monte Carlo":
-            random = [c for c in self.comparisons if c.standard_error]
+            random = [c for c in self.comparisons if c.standard_error and not isinstance(c, Miss)]
             deviation = max(abs(c.difference) / (c.standard_error or 1) for c in random)
             resolution = max((c.standard_error or 0) / (abs(c.reference) or 1) for c in random)
             size = _small(resolution, relative=True)
             return f"off by {deviation:.1f} standard errors at most, of {size} or less"
+        if self.kind == "algebra only":
+            how = "to rounding" if self.error < ROUNDING else f"within {_small(self.error, relative=True)}"
+            return "; ".join(note for note in (f"forms agree {how}", self.where) if note)
         if self.error < ROUNDING:
             return "no error but rounding"
         notes = "; ".join(note for note in ("absolute" if self.absolute else "", self.where) if note)
@@ -171,15 +278,17 @@ class Evidence:
         return f"{self.kind}: {self.measured}; {'passed' if self.passed else 'FAILED'}"
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in ("", "formula", "reference", "difference"))
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self._table()
-        )
-        return (
-            f'<table class="lrbs-check"><thead><tr>{head}</tr></thead><tbody>{body}</tbody>'
-            f"<caption>{html.escape(self._summary())}</caption></table>"
-        )
+        parts = []
+        for number, (heads, *rows) in enumerate(self._table()):
+            head = "<tr>" + "".join(f"<th>{name}</th>" for name in heads) + "</tr>" if any(heads) else ""
+            body = "".join(
+                "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+            )
+            parts.append(
+                f"<tbody>{head}{body}</tbody>" if number else f"<thead>{head}</thead><tbody>{body}</tbody>"
+            )
+        caption = f"<caption>{html.escape(self._summary())}</caption>"
+        return f'<table class="lrbs-check">{"".join(parts)}{caption}</table>'
 
 
 def _shown(value: float, comparison: Comparison) -> str:
@@ -208,3 +317,10 @@ def _small(value: float, relative: bool = False) -> str:
     if relative:
         return f"{100 * value:.0f} %" if value >= 1 else f"{100 * value:.2g} %"
     return f"{value:.2g}"
+
+
+def _off(value: float, absolute: bool) -> str:
+    """How far a law is off: with a sign, and as a factor where a percentage would be long."""
+    if absolute:
+        return f"{value:+.2g}"
+    return f"{100 * value:+.2g} %" if abs(value) < 0.995 else f"a factor {_digits(1 + value, 3)}"

@@ -1,42 +1,82 @@
 """What running the equations showed: errors in the sources, and how far each law can be trusted.
 
 Each module of checks may hold a list ``ERRATA`` and a list ``VALIDITY`` of these; the appendices of the book
-are made from them.
+are made from them. In their texts ``{check:.1%}`` stands for the error that a check measures now, and
+``{check[row]:.3g}`` for what its row of that name finds: a figure of the book as this run has it, how far a
+law is off (with ``:x`` the law as a multiple of the truth), or else the reference. Mathematics stands between
+dollar signs.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
+import numpy as np
+
+from lrbs.checks.evidence import Comparison, Evidence, Miss
+
 __all__ = ["Erratum", "Validity"]
+
+FIGURE = re.compile(r"\{([a-z]\w+)(?:\[([^:{}][^{}]*?)\])?:(\.\d\w?%?|x)\}")
 
 
 @dataclass(frozen=True)
 class Erratum:
-    """Something in a source that running it contradicts.
+    """Something in a source that running it contradicts, or that wants a word beside it.
 
     Attributes
     ----------
     where : str
-        Id of the equation, or article and place.
+        Id of the equation if it is not right as printed; else where in the article the sentence stands.
+    hand : str
+        Whose it is: "author" of the articles, or of the "annotations" of article 10542 or the "questions and
+        answers" on it, which others have added.
     kind : str
-        "misprint" (what was meant is clear), "overstatement" (right within limits that are not named) or
-        "wrong claim".
+        "misprint" (what was meant is clear), "overstatement" (right within limits that are not named),
+        "wrong claim", or "note": nothing wrong, but something to know.
+    quotation : str
+        The words of the source, in Chinese or as a formula; empty if the source was not at hand.
     says : str
-        What the source says, in our words.
+        What they say in English; without a quotation, what the source says, in our words.
     finds : str
         What the run finds.
+    sure : str
+        How sure that is, and of what.
     check : str
         Name of the check that shows it.
     """
 
     where: str
-    kind: Literal["misprint", "overstatement", "wrong claim"]
+    hand: Literal["author", "annotations", "questions and answers"]
+    kind: Literal["misprint", "overstatement", "wrong claim", "note"]
+    quotation: str
     says: str
     finds: str
+    sure: str
     check: str
+
+    @property
+    def found(self) -> str:
+        """`finds` with the numbers that the checks find now."""
+        return with_figures(self.finds)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Equations that it speaks of."""
+        return tuple(re.findall(r"\b\d{5}\.\w+", self.where))
+
+    @property
+    def of_an_equation(self) -> bool:
+        """Whether an equation itself is not right as printed, and not a sentence beside it."""
+        return self.where in self.ids
+
+    @property
+    def anchor(self) -> str:
+        """Where it stands on the page of errata."""
+        return "erratum_" + re.sub(r"\W+", "_", self.where).strip("_")
 
 
 @dataclass(frozen=True)
@@ -53,8 +93,7 @@ class Validity:
     status : str
         Such as "Exact on a quadratic", "Mean field", "Heuristic".
     error : str
-        Its measured error, in words. A name of a check in braces stands for that check's error, with
-        a format if need be: ``"at most {sign_mean_against_erf:.3f}"``.
+        Its measured error, in words, with figures of checks.
     breaks : str
         Name of the check that shows a case where the law breaks.
     """
@@ -69,13 +108,48 @@ class Validity:
     @property
     def measured(self) -> str:
         """`error` with the numbers that the checks find now."""
-        return re.sub(r"(?<=\d)%", " %", self.error.format_map(_Errors()))
+        return with_figures(self.error)
 
 
-class _Errors(dict[str, float]):
-    """Measured error of each check, by its name."""
+def with_figures(text: str) -> str:
+    """A text with the figures that its checks find now."""
 
-    def __missing__(self, name: str) -> float:
-        from lrbs.checks import find  # which imports the modules that use this one
+    def figure(found: re.Match[str]) -> str:
+        check, row, spec = found.groups()
+        evidence = evidence_of(check)
+        if not row:
+            number = format(evidence.error, spec)
+        elif spec == "x":
+            number = np.format_float_positional(ratio(evidence, row), 2, fractional=False, trim="-")
+        else:
+            number = format(measured(evidence, row), spec)
+        return re.sub(r"(?<=\d)%", " %", number)
 
-        return find(name)().error
+    return FIGURE.sub(figure, text)
+
+
+def measured(evidence: Evidence, quantity: str) -> float:
+    """What a row finds: how far a law is off, without its sign, or else the reference."""
+    row = _row(evidence, quantity)
+    return abs(row.off_by) if isinstance(row, Miss) else row.reference
+
+
+def ratio(evidence: Evidence, quantity: str) -> float:
+    """Formula over reference in a row."""
+    row = _row(evidence, quantity)
+    return row.formula / row.reference
+
+
+def _row(evidence: Evidence, quantity: str) -> Comparison:
+    for row in evidence.comparisons:
+        if row.quantity == quantity:
+            return row
+    raise LookupError(f"no row is named {quantity!r}; there are {[c.quantity for c in evidence.comparisons]}")
+
+
+@cache
+def evidence_of(check: str) -> Evidence:
+    """A check, run once however many texts speak of it."""
+    from lrbs.checks import find  # which imports the modules that use this one
+
+    return find(check)()

@@ -71,6 +71,17 @@ class LiveFigure:
         whole = {"alt": self.alt, "controls": controls, "axes": axes, "series": series}
         return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
 
+    @property
+    def name(self) -> str:
+        """Id of the figure on its page: a hash of its words, for its numbers differ by machine."""
+        recording = self.recording
+        labels = [recording.x.label, recording.y.label, *(series.name for series in recording.series)]
+        labels += [
+            text for control in recording.controls.values() for text in (control.label, *control.names)
+        ]
+        words = json.dumps([self.caption, self.alt, labels])
+        return "live-" + hashlib.sha256(words.encode()).hexdigest()[:10]
+
     def __repr__(self) -> str:
         curves = ", ".join(series.name for series in self.recording.series)
         return f"Live figure ({self.recording.words(self.recording.start)}) of {curves}: {self.alt}"
@@ -82,10 +93,9 @@ class LiveFigure:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         data, picture = self.data, self.picture_at(self.recording.start, keep=True)
-        name = "live-" + hashlib.sha256((data + self.caption).encode()).hexdigest()[:10]
         inert = data.replace("<", "\\u003c")  # so that no text can end the element that holds it
         page = still(
-            f'class="lrbs-live" id="{name}"',
+            f'class="lrbs-live" id="{self.name}"',
             picture,
             self.alt,
             self.caption,

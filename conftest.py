@@ -1,0 +1,52 @@
+"""For all tests, doctests and chapters, however pytest is called."""
+
+import os
+from collections import Counter
+from importlib.util import find_spec
+
+import pytest
+from _pytest.doctest import DoctestItem
+from nbval.plugin import IPyNbCell
+
+from tools.outputs import Output, differences, stated_tolerance
+
+NO_TORCH = "no PyTorch; make torch installs it"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Cells of notebooks compare their outputs as tools.outputs does."""
+    if isinstance(item, IPyNbCell):
+        plain = item.sanitize
+
+        def sanitize(text: object) -> object:
+            return (
+                Output(plain(text), stated_tolerance(item.cell.metadata)) if isinstance(text, str) else text
+            )
+
+        item.sanitize = sanitize
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Name the numbers and words that differ, rather than show two pages of HTML."""
+    if op == "==" and isinstance(left, Output) and isinstance(right, Output):
+        return differences(left, right, left.tolerance)
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where PyTorch is not, leave out tests marked `torch` and doctests that name it, or fail if required."""
+    marked = item.get_closest_marker("torch") is not None
+    if isinstance(item, DoctestItem):
+        marked = any("torch" in example.source for example in item.dtest.examples)
+    if marked and find_spec("torch") is None:
+        if os.environ.get("TORCH_TESTS") == "required":
+            pytest.fail(NO_TORCH, pytrace=False)
+        pytest.skip(NO_TORCH)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, and why."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, number in reasons.items():
+        terminalreporter.write_line(f"left out: {number} {'test' if number == 1 else 'tests'} ({reason})")
