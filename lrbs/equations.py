@@ -37,7 +37,8 @@ class Formula:
     chapter : str
         Stem of the notebook in ``chapters/`` that shows it.
     check : str
-        Name of the function in :mod:`lrbs.checks` that measures how right it is.
+        The function that measures how right it is, named from :mod:`lrbs.checks` on:
+        ``"status_quo.optimal_learning_rate"``.
     repeats : str
         Id of the equation that this one repeats in another article, or ``""``.
     """

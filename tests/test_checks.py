@@ -173,4 +173,4 @@ def test_a_check_notices_when_its_formula_is_wrong(id: str) -> None:
             evidence = EVERY[entry.check]()
         except (ValueError, ArithmeticError):  # a search without an end, a law without a peak
             return
-    assert not evidence.passed, f"{entry.function_name} by 1.25:\n{evidence}"
+    assert not evidence.passed, f"{entry.function} by 1.25:\n{evidence}"

@@ -4,21 +4,16 @@
     python -m tools.execute --all                    # every chapter
     python -m tools.execute chapters/status-quo.ipynb
 
-A notebook's outputs are current when its digest is: a hash of what they came from (the code of its cells,
-the code of lrbs, the pinned versions of what computes and draws) and of the outputs themselves. Prose, in
-markdown cells, comments and docstrings, may change freely; a fresh clone executes nothing, on any machine.
+A notebook's outputs are current when its digest is (see tools/digests.py): a hash of what they came from (the
+code of its cells and of what of lrbs they load, the pinned versions of what computes and draws) and of the
+outputs themselves. Prose, in markdown cells, comments and docstrings, may change freely; a fresh clone
+executes nothing, on any machine.
 """
 
 import argparse
-import ast
 import asyncio
-import hashlib
-import io
-import json
 import os
-import re
 import sys
-import tokenize
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,10 +22,10 @@ import nbclient
 import nbformat
 
 from tools import prose, whole
+from tools.digests import LOADED, digest, loaded_files
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
-PINS = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipywidgets")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TIMEOUT = 600  # seconds a cell
 FOLDED = {
@@ -41,37 +36,10 @@ FOLDED = {
 }  # tags of cells whose code pages do not show
 
 
-def without_prose(source: str) -> str:
-    """A module without comments, docstrings and blank lines: no output comes from those."""
-    lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            text = node.body[0]
-            for row in range(text.lineno - 1, text.end_lineno or text.lineno):
-                lines[row] = ""
-    return "\n".join(line.rstrip() for line in lines if line.strip())
-
-
-def sources() -> list[str]:
-    """What all chapters are computed with: lrbs and the versions of what it stands on."""
-    modules = [without_prose(path.read_text("utf-8")) for path in sorted(ROOT.glob("lrbs/**/*.py"))]
-    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    return modules + re.findall(rf"^(?:{'|'.join(PINS)})==[^#\n]*", requirements, flags=re.MULTILINE)
-
-
-def digest(notebook: Any) -> str:
-    """Hash of the code cells, of their outputs and of `sources`."""
-    cells = [(cell.source, cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
-    return hashlib.sha256(json.dumps([cells, sources()], sort_keys=True).encode()).hexdigest()
-
-
 def is_current(notebook: Any) -> bool:
     """Whether the stored outputs are those of the present code."""
-    return bool(notebook.metadata.get("lrbs", {}).get("digest") == digest(notebook))
+    own = notebook.metadata.get("lrbs", {})
+    return bool("loaded" in own and own["digest"] == digest(notebook, own["loaded"]))
 
 
 def normalised(notebook: Any, page: str) -> Any:
@@ -79,7 +47,7 @@ def normalised(notebook: Any, page: str) -> Any:
 
     Its text holds the numbers that its cells computed, and code that the page folds is folded in JupyterLab.
     """
-    values = prose.glued(notebook)
+    values, loaded = prose.glued(notebook), notebook.metadata.get("lrbs", {}).get("loaded", [])
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -98,13 +66,14 @@ def normalised(notebook: Any, page: str) -> Any:
             # A live widget is stored as the picture beside it: its own identity is a random number.
             if "image/png" in output.get("data", {}):
                 output.data.pop(WIDGET, None)
-    notebook.metadata["lrbs"] = {"digest": digest(notebook)}
+    notebook.metadata["lrbs"] = {"digest": digest(notebook, loaded), "loaded": loaded}
     return notebook
 
 
 async def execute(path: Path) -> None:
     """Run one notebook from top to bottom and write it back, its outputs current."""
     notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(LOADED))
     client = nbclient.NotebookClient(
         notebook,
         extra_arguments=["--log-level=40"],
@@ -116,6 +85,7 @@ async def execute(path: Path) -> None:
         timeout=TIMEOUT,
     )
     await client.async_execute()
+    notebook.metadata["lrbs"] = {"loaded": loaded_files(notebook.cells.pop().outputs[0].text)}
     whole.write(path, nbformat.writes(normalised(notebook, path.stem)) + "\n")
 
 

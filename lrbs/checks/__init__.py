@@ -59,8 +59,9 @@ def run(id: str) -> Evidence:
 
 
 def find(name: str) -> Callable[[], Evidence]:
-    """The check function of a name; LookupError if no module of checks has it."""
-    for module in _modules():
+    """The check of a name, with or without that of its module; LookupError if there is none."""
+    module_name, _, name = name.rpartition(".")
+    for module in [import_module(f"{__name__}.{module_name}")] if module_name else _modules():
         if name in (checks := _checks(module)):
             return checks[name]
     raise LookupError(f"no check is named {name!r}")

@@ -3,39 +3,34 @@
 NumPy alone, except for the digits, which scikit-learn brings. The core of lrbs does not know of it.
 """
 
-from lrbs.lab.arrival import StepsToLoss, steps_to_loss
-from lrbs.lab.data import Dataset, digits, sample_batches
-from lrbs.lab.networks import LossAlong, Network, SoftmaxRegression, TanhNetwork
-from lrbs.lab.noise import batch_gradients, local_model
-from lrbs.lab.search import SearchedStep, best_learning_rate, moment_controls
-from lrbs.lab.stationary import stationary_updates
-from lrbs.lab.survey import SurveyedSteps, survey_steps
-from lrbs.lab.sweeping import Sweep, sweep
-from lrbs.lab.training import train
-from lrbs.lab.tuning import TunedRate, jackknife_se, tuned_rate
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Dataset",
-    "LossAlong",
-    "Network",
-    "SearchedStep",
-    "SoftmaxRegression",
-    "StepsToLoss",
-    "SurveyedSteps",
-    "Sweep",
-    "TanhNetwork",
-    "TunedRate",
-    "batch_gradients",
-    "best_learning_rate",
-    "digits",
-    "jackknife_se",
-    "local_model",
-    "moment_controls",
-    "sample_batches",
-    "stationary_updates",
-    "steps_to_loss",
-    "survey_steps",
-    "sweep",
-    "train",
-    "tuned_rate",
-]
+from lrbs.lazy import names_of
+
+if TYPE_CHECKING:
+    from lrbs.lab.arrival import *
+    from lrbs.lab.data import *
+    from lrbs.lab.networks import *
+    from lrbs.lab.noise import *
+    from lrbs.lab.search import *
+    from lrbs.lab.stationary import *
+    from lrbs.lab.survey import *
+    from lrbs.lab.sweeping import *
+    from lrbs.lab.training import *
+    from lrbs.lab.tuning import *
+
+__all__, __getattr__ = names_of(
+    "lrbs.lab",
+    {
+        "arrival": ("StepsToLoss", "steps_to_loss"),
+        "data": ("Dataset", "digits", "sample_batches"),
+        "networks": ("LossAlong", "Network", "SoftmaxRegression", "TanhNetwork"),
+        "noise": ("batch_gradients", "local_model"),
+        "search": ("SearchedStep", "best_learning_rate", "moment_controls"),
+        "stationary": ("stationary_updates",),
+        "survey": ("SurveyedSteps", "survey_steps"),
+        "sweeping": ("Sweep", "sweep"),
+        "training": ("train",),
+        "tuning": ("TunedRate", "jackknife_se", "tuned_rate"),
+    },
+)

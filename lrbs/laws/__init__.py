@@ -3,246 +3,157 @@
 They stand on the core (model, rules, approximations, step); nothing there needs them.
 """
 
-from lrbs.laws.adam import (
-    mean_update,
-    momentum_square,
-    second_average,
-    second_moment,
-    square_from_mean,
-    square_update,
-)
-from lrbs.laws.adam_curves import adam_law, full_momentum_lr, scalar_mean_update
-from lrbs.laws.adam_finite import corrected_mean, corrected_square
-from lrbs.laws.averaging import (
-    averaged_covariance,
-    averaged_mean,
-    ema_gain,
-    ema_lag,
-    ema_noise_factor,
-    ema_step,
-    ema_weights,
-    lion_weights,
-    nesterov_weights,
-)
-from lrbs.laws.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
-from lrbs.laws.clock import Cluster
-from lrbs.laws.correlation import arcsine_trace, correlated_law, correlation_trace
-from lrbs.laws.curves import (
-    fit_power_saturation,
-    implied_noise_scale,
-    normalised_batch_size,
-    power_saturation,
-    preconditioned_limits,
-)
-from lrbs.laws.erf_route import erf_route_sign, erf_route_step, erf_stand_in
-from lrbs.laws.flatness import (
-    generalisation_gap,
-    natural_gradient_step,
-    newton_covariance,
-    newton_noise_scale,
-    sharpness,
-)
-from lrbs.laws.heavy_tails import contaminated_sign_mean, sign_variance
-from lrbs.laws.momentum import (
-    batch_multiplier,
-    effective_batch_size,
-    ema_batch_multiplier,
-    lion_batch_multiplier,
-    nesterov_batch_multiplier,
-    sgdm_lr,
-    stationary_variance,
-)
-from lrbs.laws.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz
-from lrbs.laws.noises import NOISES, Noise, sign_bounds
-from lrbs.laws.practice import cautious_lr, kept_progress, max_lr_from_search
-from lrbs.laws.quadratic import Cloud, Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
-from lrbs.laws.scalar_law import ScalarLaw
-from lrbs.laws.scaling import (
-    effective_temperature,
-    increment_covariance,
-    linear_rule,
-    noise_cost,
-    noise_strength,
-    rms_update_length,
-    signal_to_noise,
-    square_root_rule,
-    update_length,
-)
-from lrbs.laws.schedules import (
-    adaptive_batch_size,
-    cosine,
-    growing_batch_size,
-    linear_warmup,
-    matching_warmup,
-    noise_aware_lr,
-    warmup_displacement,
-    warmup_weight,
-)
-from lrbs.laws.sde import diffusion_coefficient, sde_runs, sde_step, sgd_step
-from lrbs.laws.several_steps import loss_after_steps
-from lrbs.laws.sgd import linear, saturation
-from lrbs.laws.sign import (
-    independent_second_moment,
-    mean_field_sign,
-    normal_sign_correction,
-    sign_correction,
-    sign_mean_series,
-    sign_series,
-)
-from lrbs.laws.softsign import (
-    adam_limit_lr,
-    lr_per_epsilon,
-    rescaled_noise,
-    rescaled_softsign,
-    sgd_limit_lr,
-    soft_law,
-    soft_noise_scale,
-    surge_ratio,
-)
-from lrbs.laws.spectrum import NoiseSpectrum, correlation_factor, noise_spectrum
-from lrbs.laws.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
-from lrbs.laws.surge import (
-    exact_peak_batch_size,
-    peak_beta_from_loss_scale,
-    peak_from_loss_scale,
-    searched_peak,
-    small_batch_peak,
-)
-from lrbs.laws.update_rms import (
-    expected_update_rms,
-    momentum_norm,
-    momentum_ratio,
-    root_mean_square,
-    signal_from_momentum_ratio,
-    signal_from_update_rms,
-    signal_seen_by_rms,
-    simulated_updates,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "NOISES",
-    "Cloud",
-    "Cluster",
-    "Noise",
-    "NoiseSpectrum",
-    "Quadratic",
-    "ScalarLaw",
-    "adam_law",
-    "adam_limit_lr",
-    "adaptive_batch_size",
-    "arcsine_trace",
-    "averaged_covariance",
-    "averaged_mean",
-    "batch_multiplier",
-    "cautious_lr",
-    "clip_mean",
-    "clip_mean_by_slope",
-    "clip_square",
-    "contaminated_sign_mean",
-    "corrected_mean",
-    "corrected_square",
-    "correlated_law",
-    "correlation_factor",
-    "correlation_trace",
-    "cosine",
-    "diffusion_coefficient",
-    "effective_batch_size",
-    "effective_temperature",
-    "ema_batch_multiplier",
-    "ema_gain",
-    "ema_lag",
-    "ema_noise_factor",
-    "ema_step",
-    "ema_weights",
-    "erf_route_sign",
-    "erf_route_step",
-    "erf_stand_in",
-    "exact_peak_batch_size",
-    "expected_update_rms",
-    "fit_power_saturation",
-    "fitted_noise_scale",
-    "full_momentum_lr",
-    "generalisation_gap",
-    "growing_batch_size",
-    "hard_sigmoid",
-    "implied_noise_scale",
-    "increment_covariance",
-    "independent_second_moment",
-    "kept_progress",
-    "linear",
-    "linear_rule",
-    "linear_warmup",
-    "lion_batch_multiplier",
-    "lion_weights",
-    "loss_after_steps",
-    "lr_per_epsilon",
-    "matching_warmup",
-    "max_lr_from_search",
-    "mean_field_sign",
-    "mean_noise_scale",
-    "mean_update",
-    "momentum_norm",
-    "momentum_ratio",
-    "momentum_square",
-    "muon_hessian",
-    "muon_law",
-    "muon_newton_curvature",
-    "natural_gradient_step",
-    "nesterov_batch_multiplier",
-    "nesterov_weights",
-    "newton_covariance",
-    "newton_noise_scale",
-    "newton_schulz",
-    "noise_aware_lr",
-    "noise_cost",
-    "noise_spectrum",
-    "noise_strength",
-    "normal_sign_correction",
-    "normalised_batch_size",
-    "peak_beta_from_loss_scale",
-    "peak_from_loss_scale",
-    "power_of_mean",
-    "power_saturation",
-    "preconditioned_limits",
-    "rescaled_noise",
-    "rescaled_softsign",
-    "rms_update_length",
-    "root_mean_square",
-    "saturation",
-    "scalar_mean_update",
-    "sde_cloud",
-    "sde_runs",
-    "sde_step",
-    "searched_peak",
-    "second_average",
-    "second_moment",
-    "settled_variance",
-    "sgd_cloud",
-    "sgd_limit_lr",
-    "sgd_runs",
-    "sgd_step",
-    "sgdm_lr",
-    "sharpness",
-    "sign_bounds",
-    "sign_correction",
-    "sign_mean_series",
-    "sign_series",
-    "sign_variance",
-    "signal_from_momentum_ratio",
-    "signal_from_update_rms",
-    "signal_seen_by_rms",
-    "signal_to_noise",
-    "simulated_updates",
-    "small_batch_peak",
-    "smooth_sigmoid",
-    "soft_law",
-    "soft_noise_scale",
-    "square_from_mean",
-    "square_root_rule",
-    "square_update",
-    "stationary_variance",
-    "surge_ratio",
-    "update_length",
-    "warmup_displacement",
-    "warmup_weight",
-]
+from lrbs.lazy import names_of
+
+if TYPE_CHECKING:
+    from lrbs.laws.adam import *
+    from lrbs.laws.adam_curves import *
+    from lrbs.laws.adam_finite import *
+    from lrbs.laws.averaging import *
+    from lrbs.laws.clip import *
+    from lrbs.laws.clock import *
+    from lrbs.laws.correlation import *
+    from lrbs.laws.curves import *
+    from lrbs.laws.erf_route import *
+    from lrbs.laws.flatness import *
+    from lrbs.laws.heavy_tails import *
+    from lrbs.laws.momentum import *
+    from lrbs.laws.muon import *
+    from lrbs.laws.noises import *
+    from lrbs.laws.practice import *
+    from lrbs.laws.quadratic import *
+    from lrbs.laws.scalar_law import *
+    from lrbs.laws.scaling import *
+    from lrbs.laws.schedules import *
+    from lrbs.laws.sde import *
+    from lrbs.laws.several_steps import *
+    from lrbs.laws.sgd import *
+    from lrbs.laws.sign import *
+    from lrbs.laws.softsign import *
+    from lrbs.laws.spectrum import *
+    from lrbs.laws.spread import *
+    from lrbs.laws.surge import *
+    from lrbs.laws.update_rms import *
+
+__all__, __getattr__ = names_of(
+    "lrbs.laws",
+    {
+        "adam": (
+            "mean_update",
+            "momentum_square",
+            "second_average",
+            "second_moment",
+            "square_from_mean",
+            "square_update",
+        ),
+        "adam_curves": ("adam_law", "full_momentum_lr", "scalar_mean_update"),
+        "adam_finite": ("corrected_mean", "corrected_square"),
+        "averaging": (
+            "averaged_covariance",
+            "averaged_mean",
+            "ema_gain",
+            "ema_lag",
+            "ema_noise_factor",
+            "ema_step",
+            "ema_weights",
+            "lion_weights",
+            "nesterov_weights",
+        ),
+        "clip": ("clip_mean", "clip_mean_by_slope", "clip_square", "hard_sigmoid", "smooth_sigmoid"),
+        "clock": ("Cluster",),
+        "correlation": ("arcsine_trace", "correlated_law", "correlation_trace"),
+        "curves": (
+            "fit_power_saturation",
+            "implied_noise_scale",
+            "normalised_batch_size",
+            "power_saturation",
+            "preconditioned_limits",
+        ),
+        "erf_route": ("erf_route_sign", "erf_route_step", "erf_stand_in"),
+        "flatness": (
+            "generalisation_gap",
+            "natural_gradient_step",
+            "newton_covariance",
+            "newton_noise_scale",
+            "sharpness",
+        ),
+        "heavy_tails": ("contaminated_sign_mean", "sign_variance"),
+        "momentum": (
+            "batch_multiplier",
+            "effective_batch_size",
+            "ema_batch_multiplier",
+            "lion_batch_multiplier",
+            "nesterov_batch_multiplier",
+            "sgdm_lr",
+            "stationary_variance",
+        ),
+        "muon": ("muon_hessian", "muon_law", "muon_newton_curvature", "newton_schulz"),
+        "noises": ("NOISES", "Noise", "sign_bounds"),
+        "practice": ("cautious_lr", "kept_progress", "max_lr_from_search"),
+        "quadratic": ("Cloud", "Quadratic", "sde_cloud", "settled_variance", "sgd_cloud", "sgd_runs"),
+        "scalar_law": ("ScalarLaw",),
+        "scaling": (
+            "effective_temperature",
+            "increment_covariance",
+            "linear_rule",
+            "noise_cost",
+            "noise_strength",
+            "rms_update_length",
+            "signal_to_noise",
+            "square_root_rule",
+            "update_length",
+        ),
+        "schedules": (
+            "adaptive_batch_size",
+            "cosine",
+            "growing_batch_size",
+            "linear_warmup",
+            "matching_warmup",
+            "noise_aware_lr",
+            "warmup_displacement",
+            "warmup_weight",
+        ),
+        "sde": ("diffusion_coefficient", "sde_runs", "sde_step", "sgd_step"),
+        "several_steps": ("loss_after_steps",),
+        "sgd": ("linear", "saturation"),
+        "sign": (
+            "independent_second_moment",
+            "mean_field_sign",
+            "normal_sign_correction",
+            "sign_correction",
+            "sign_mean_series",
+            "sign_series",
+        ),
+        "softsign": (
+            "adam_limit_lr",
+            "lr_per_epsilon",
+            "rescaled_noise",
+            "rescaled_softsign",
+            "sgd_limit_lr",
+            "soft_law",
+            "soft_noise_scale",
+            "surge_ratio",
+        ),
+        "spectrum": ("NoiseSpectrum", "correlation_factor", "noise_spectrum"),
+        "spread": ("fitted_noise_scale", "mean_noise_scale", "power_of_mean"),
+        "surge": (
+            "exact_peak_batch_size",
+            "peak_beta_from_loss_scale",
+            "peak_from_loss_scale",
+            "searched_peak",
+            "small_batch_peak",
+        ),
+        "update_rms": (
+            "expected_update_rms",
+            "momentum_norm",
+            "momentum_ratio",
+            "root_mean_square",
+            "signal_from_momentum_ratio",
+            "signal_from_update_rms",
+            "signal_seen_by_rms",
+            "simulated_updates",
+        ),
+    },
+)

@@ -1,0 +1,67 @@
+"""What the outputs of a chapter came from, as a hash: its code, and the modules and data that it loaded.
+
+The last execution of a chapter wrote down which files of lrbs it had loaded. Only these count, so that a
+change in one room makes no other chapter stale.
+"""
+
+import ast
+import hashlib
+import io
+import json
+import re
+import tokenize
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PINS = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipywidgets")
+# Printed by a last cell, which is not stored.
+LOADED = """import json, sys
+print(json.dumps([m.__file__ for n, m in sys.modules.items() if n.partition(".")[0] == "lrbs" and m.__file__]))"""
+
+
+def loaded_files(printed: str) -> list[str]:
+    """Files of lrbs, named from the top of the repository, as `LOADED` printed; data beside modules too."""
+    modules = [Path(name).resolve().relative_to(ROOT) for name in json.loads(printed)]
+    data = [path.with_suffix(".toml") for path in modules if (ROOT / path.with_suffix(".toml")).exists()]
+    return sorted(path.as_posix() for path in [*modules, *data])
+
+
+def digest(notebook: Any, files: Iterable[str]) -> str:
+    """Hash of the code cells, of their outputs, of these files and of the pins of what computes."""
+    cells = [(cell.source, cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
+    code = "\n".join(source for source, _ in cells)
+    sources = [source(ROOT / name, code) for name in files]
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    pins = re.findall(rf"^(?:{'|'.join(PINS)})==[^#\n]*", requirements, flags=re.MULTILINE)
+    return hashlib.sha256(json.dumps([cells, sources, pins], sort_keys=True).encode()).hexdigest()
+
+
+def source(path: Path, code: str) -> Any:
+    """What of a file outputs can come from."""
+    if not path.exists():
+        return None
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return without_prose(text)
+    data = tomllib.loads(text)
+    if path.name == "equations.toml" and "formulas" not in code:  # the door to titles and chapters
+        return {id: line["check"] for lines in data.values() for id, line in lines.items()}
+    return data
+
+
+def without_prose(source: str) -> str:
+    """A module without comments, docstrings and blank lines: no output comes from those."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            text = node.body[0]
+            for row in range(text.lineno - 1, text.end_lineno or text.lineno):
+                lines[row] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())
