@@ -1,4 +1,4 @@
-"""The pages and the PDF in other fonts than this machine's: what is large enough in one may not be in another.
+"""The pages and the PDF in other fonts than this machine has: what fits in one may be too small in another.
 
 Debian's Chromium, left alone, sets pages in DejaVu, which is wide and high. URW's copies of Helvetica and
 Courier, which come with Ghostscript, are narrow and low, and the pages of the PDF break elsewhere.
