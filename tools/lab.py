@@ -1,4 +1,4 @@
-"""The beginning of a chapter, open in JupyterLab: for browser tests and benchmarks."""
+"""Chapters, or the beginning of one, open in JupyterLab: for browser tests and benchmarks."""
 
 import json
 import os
@@ -20,6 +20,16 @@ CHAPTER = ROOT / "chapters" / "status-quo.ipynb"
 CALL = "\ninteract("  # makes such a figure
 FIGURE = ".jp-Notebook .jp-OutputArea-output .widget-vbox:has(.widget-html img)"
 PATIENCE = 60  # seconds: JupyterLab starts
+TEXT_IS_SET = """cells => {
+  const texts = [...document.querySelectorAll(".jp-Notebook .jp-MarkdownCell")];
+  return document.querySelectorAll(".jp-Notebook .jp-Cell").length === cells
+    && texts.every((text) => text.querySelector(".myst")?.textContent.trim());
+}"""
+STOP_KERNELS = """async () => {
+  const headers = { "X-XSRFToken": document.cookie.match(/_xsrf=([^;]*)/)[1] };
+  for (const { id } of await (await fetch("/api/sessions")).json())
+    await fetch(`/api/sessions/${id}`, { method: "DELETE", headers });
+}"""
 
 
 def beginning(chapter: Path = CHAPTER) -> Any:
@@ -41,28 +51,51 @@ def chapters() -> list[Path]:
 
 @contextmanager
 def jupyterlab(folder: Path, chapter: Path = CHAPTER) -> Iterator[str]:
-    """The address of that notebook for as long as the block lasts; `folder` takes it, settings and a log."""
+    """The address of the beginning of a chapter, while the block lasts; `folder` takes all it needs."""
     (folder / "book").mkdir()
     nbformat.write(beginning(chapter), folder / "book" / chapter.name)
-    settings = folder / "settings" / "labconfig"
-    settings.mkdir(parents=True)
+    with served(folder) as address:
+        yield f"{address}{chapter.name}?reset"
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Where JupyterLab opens what is in `folder`/book; the folder takes settings and a log as well.
+
+    Cells are drawn whether they are in view or not.
+    """
+    settings = folder / "settings"
     silent = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
-    (settings / "page_config.json").write_text(json.dumps(silent), encoding="utf-8")
+    tracker = "lab/user-settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
+    for name, content in (("labconfig/page_config.json", silent), (tracker, {"windowingMode": "none"})):
+        (settings / name).parent.mkdir(parents=True, exist_ok=True)
+        (settings / name).write_text(json.dumps(content), encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyter", "lab", str(folder / "book"), "--no-browser", "--allow-root"]
     command += ["--log-level=ERROR", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += ["--IdentityProvider.token="]  # it listens to this machine alone, and not for long
-    own = {"JUPYTER_CONFIG_DIR": str(settings.parent), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
+    own = {"JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
         try:
             wait_for(f"http://127.0.0.1:{port}/api", server, folder / "log")
-            yield f"http://127.0.0.1:{port}/lab/tree/{chapter.name}?reset"
+            yield f"http://127.0.0.1:{port}/lab/tree/"
         finally:
             server.terminate()
             server.wait(timeout=30)
+
+
+def open_chapter(page: Any, address: str, cells: int) -> None:
+    """Go to a notebook with that many cells, and wait until all of its text is set."""
+    page.goto(address)
+    page.wait_for_function(TEXT_IS_SET, arg=cells)
+
+
+def stop_kernels(page: Any) -> None:
+    """Each notebook that is opened starts one."""
+    page.evaluate(STOP_KERNELS)
 
 
 def wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
