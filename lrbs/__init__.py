@@ -183,7 +183,7 @@ from lrbs.tradeoff import (
     tradeoff_product,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "L1",
