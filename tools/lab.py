@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTER = ROOT / "chapters" / "status-quo.ipynb"
-CALL = "\ninteract("  # makes such a figure
+CALL = re.compile(r"^(?:show\.)?interact\(", re.MULTILINE)  # makes such a figure
 FIGURE = ".jp-Notebook .jp-OutputArea-output .widget-vbox:has(.widget-html img)"
 PATIENCE = 60  # seconds: JupyterLab starts
 TEXT_IS_SET = """cells => {
@@ -25,6 +26,10 @@ TEXT_IS_SET = """cells => {
   return document.querySelectorAll(".jp-Notebook .jp-Cell").length === cells
     && texts.every((text) => text.querySelector(".myst")?.textContent.trim());
 }"""
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+HAS_RUN = """idle => document.querySelector(idle)
+  && [...document.querySelectorAll(".jp-Notebook .jp-InputPrompt")]
+    .every((prompt) => prompt.textContent !== "[*]:")"""
 STOP_KERNELS = """async () => {
   const headers = { "X-XSRFToken": document.cookie.match(/_xsrf=([^;]*)/)[1] };
   for (const { id } of await (await fetch("/api/sessions")).json())
@@ -35,7 +40,7 @@ STOP_KERNELS = """async () => {
 def beginning(chapter: Path = CHAPTER) -> Any:
     """A chapter down to its first figure that a kernel has to draw, ones that work without before it."""
     notebook = nbformat.read(chapter, as_version=4)
-    last = next(n for n, cell in enumerate(notebook.cells) if CALL in cell.source)
+    last = next(n for n, cell in enumerate(notebook.cells) if CALL.search(cell.source))
     notebook.cells = notebook.cells[: last + 1]
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -46,7 +51,9 @@ def beginning(chapter: Path = CHAPTER) -> Any:
 def chapters() -> list[Path]:
     """Those with a figure that a kernel has to draw."""
     every = {path: nbformat.read(path, as_version=4) for path in sorted(CHAPTER.parent.glob("*.ipynb"))}
-    return [path for path, notebook in every.items() if any(CALL in cell.source for cell in notebook.cells)]
+    return [
+        path for path, notebook in every.items() if any(CALL.search(cell.source) for cell in notebook.cells)
+    ]
 
 
 @contextmanager
@@ -110,8 +117,12 @@ def wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
 
 
-def run_all_cells(page: Any) -> None:
-    """By the menu, once the notebook is open."""
-    page.locator(".jp-Notebook .jp-CodeCell").first.click()
+def run_all_cells(page: Any, patience: int) -> None:
+    """By the menu, once there is a kernel; return when the last has run, within so many milliseconds."""
+    page.locator(".jp-NotebookPanel .jp-KernelName").get_by_text("Python").wait_for()
+    page.locator(IDLE).wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    running = ".jp-Notebook .jp-InputPrompt:text-is('[*]:')"  # of cells that are not folded
+    page.locator(running).first.wait_for()
+    page.wait_for_function(HAS_RUN, arg=IDLE, timeout=patience)
