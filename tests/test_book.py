@@ -35,7 +35,9 @@ def prose(path: Path) -> str:
 
 def equations(path: Path) -> dict[str, str]:
     """Labelled equations of a chapter: id to LaTeX."""
-    return {label: tex for tex, label in EQUATION.findall(prose(path))}
+    found = EQUATION.findall(prose(path))
+    assert all(tex.endswith(rf"\tag{{{label}}}") for tex, label in found), "run make chapters"
+    return {label: tex.removesuffix(rf"\tag{{{label}}}") for tex, label in found}
 
 
 def without_space(tex: str) -> str:
