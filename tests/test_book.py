@@ -16,7 +16,7 @@ from tools import execute, outputs, whole
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
-EQUATION = re.compile(r"^\$\$\s*\n(.*?)\n\$\$\s*\(([\w.-]+)\)\s*$", flags=re.MULTILINE | re.DOTALL)
+EQUATION = re.compile(r"^\$\$\s*\n((?:(?!\$\$).)*)\n\$\$\s*\(([\w.-]+)\)\s*$", flags=re.MULTILINE | re.DOTALL)
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
