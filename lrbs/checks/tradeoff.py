@@ -182,8 +182,8 @@ VALIDITY = [
         status="Exact on that curve, and silent on runs of fixed length",
         error="Runs on a given number of tokens have a best batch size instead: in all ten sweeps of dense "
         "language models with AdamW of [Li et al. 2025](references.md#li2025) the lowest loss is at a batch "
-        "between the smallest and the largest tried, and that batch grows with the tokens. None of the laws "
-        "here has one",
+        "between the smallest and the largest tried, and that batch grows with the tokens. None of the "
+        "scalar laws here has one",
         breaks="average_over_a_descent",
     ),
     Validity(
