@@ -337,8 +337,9 @@ def _root(covariance: Operator) -> tuple[Callable[[Array, float], Array], int]:
     if isinstance(covariance, (Dense, DiagonalPlusLowRank)):
         values, vectors = np.linalg.eigh(covariance.dense())
         _refuse_negative(values)
-        columns = vectors * np.sqrt(np.maximum(values, 0))
-        return lambda z, share: z @ (columns.T * np.sqrt(share)), covariance.size
+        # The symmetric root: eigenvectors are free to turn or flip, from one processor to the next.
+        root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+        return lambda z, share: z @ (root * np.sqrt(share)), covariance.size
     raise NotImplementedError(
         f"covariance of type {type(covariance).__name__} cannot be drawn from; give an array or use "
         "LocalModel.from_samples"

@@ -173,7 +173,7 @@ def expected_step(
         for index, size in enumerate(sizes.reshape(-1)):
             alignment, signal, noise = _parts(model, rule, float(size), method)
             pairs[index] = alignment, signal + noise
-    return Step(pairs[:, 0].reshape(sizes.shape), pairs[:, 1].reshape(sizes.shape))
+    return Step(*(plain(column.reshape(sizes.shape)) for column in pairs.T))
 
 
 def _parts(

@@ -12,11 +12,11 @@ from packaging.requirements import Requirement
 
 import lrbs
 from lrbs import checks
-from tools import execute, outputs
+from tools import execute, outputs, whole
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
-EQUATION = re.compile(r"^\$\$\s*\n(.*?)\n\$\$\s*\(([\w.-]+)\)\s*$", flags=re.MULTILINE | re.DOTALL)
+EQUATION = re.compile(r"^\$\$\s*\n((?:(?!\$\$).)*)\n\$\$\s*\(([\w.-]+)\)\s*$", flags=re.MULTILINE | re.DOTALL)
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -35,7 +35,9 @@ def prose(path: Path) -> str:
 
 def equations(path: Path) -> dict[str, str]:
     """Labelled equations of a chapter: id to LaTeX."""
-    return {label: tex for tex, label in EQUATION.findall(prose(path))}
+    found = EQUATION.findall(prose(path))
+    assert all(tex.endswith(rf"\tag{{{label}}}") for tex, label in found), "run make chapters"
+    return {label: tex.removesuffix(rf"\tag{{{label}}}") for tex, label in found}
 
 
 # ---------------------------------------------------------------------------- stored outputs
@@ -96,6 +98,24 @@ def test_live_widgets_are_stored_as_their_pictures() -> None:
     cell = nbformat.v4.new_code_cell("figure", outputs=[nbformat.v4.new_output("display_data", data)])
     stored = execute.normalised(nbformat.v4.new_notebook(cells=[cell]), "page").cells[0].outputs[0]
     assert set(stored.data) == {"image/png", "text/plain"}
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    whole.write(page, "old")
+    write_text = Path.write_text
+
+    def ended_half_way(path: Path, text: str, encoding: str) -> None:
+        write_text(path, text[: len(text) // 2], encoding=encoding)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "write_text", ended_half_way)
+        whole.write(page, "newer")
+    assert page.read_text(encoding="utf-8") == "old"
+    whole.write(page, "newest")
+    assert page.read_text(encoding="utf-8") == "newest"
+    assert list(tmp_path.iterdir()) == [page]
 
 
 # ---------------------------------------------------------------------------- chapters and catalogue

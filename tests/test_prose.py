@@ -82,12 +82,18 @@ def test_links_to_equations_lead_to_their_chapter() -> None:
     assert formulas["lrbs.averaging"].link() == "[(lrbs.averaging)](ema.ipynb#lrbs-averaging)"
 
 
+def test_equations_show_their_numbers_where_labels_are_not_shown() -> None:
+    numbered = "By\n\n$$\na=b\\tag{11260.3}\n$$ (11260.3)\n\nand $$c$$ too"
+    assert prose.with_equations(numbered.replace(r"\tag{11260.3}", ""), "muon") == numbered
+    assert prose.with_equations(numbered, "muon") == numbered
+
+
 @pytest.mark.parametrize("shown", ["Li et al. 2024", "(2024)", "2024"])
 def test_links_to_sources_read_as_names_and_years(shown: str) -> None:
     prose.check_sources(f"Li et al. [{shown}](references.md#li2024)")
 
 
-@pytest.mark.parametrize("link", ["[here](references.md#li2024)", "[Li 2024](references.md#li2025)"])
+@pytest.mark.parametrize("link", ["[here](references.md#li2024)", "[Li 2024](references.md#li2014)"])
 def test_other_links_to_sources_are_refused(link: str) -> None:
     with pytest.raises(ValueError, match="references"):
         prose.check_sources(link.replace("here", "references"))

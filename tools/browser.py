@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserType, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build" / "html"
@@ -33,15 +33,21 @@ def program() -> str | None:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser that ends with the block."""
+    with sync_playwright() as playwright, launched(playwright.chromium) as browser:
+        yield browser
+
+
+@contextmanager
+def launched(kind: BrowserType, **environment: str) -> Iterator[Browser]:
+    """One that Playwright, which runs once in a process, starts with these variables added."""
     found = program()
     if found is None:
         raise FileNotFoundError(
             "there is no Chromium: install Debian's package chromium, or say CHROMIUM=/where/it/is"
         )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield browser
-        browser.close()
+    browser = kind.launch(executable_path=found, args=FLAGS, env={**os.environ, **environment})
+    yield browser
+    browser.close()
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

@@ -1,11 +1,13 @@
-"""Make the chapters ready for Colab, which has all that they import but lrbs.
+"""Give each chapter a first cell that says what is missing, where something is.
 
-With the address of a public repository in _config.yml, each chapter gets a cell that installs lrbs from there
-and does nothing anywhere else; pages do not show it. Without an address there is no such cell. Called by
-make chapters, which then executes the chapters that changed.
+A downloaded chapter needs lrbs and what draws its figures; the cell names what installs them. On Colab it
+installs them itself, from the address of the public repository in _config.yml, if there is one. Where nothing
+is missing it does nothing, and pages do not show it. Called by make chapters, which then executes the
+chapters that changed.
 """
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,24 @@ import yaml
 from tools import whole
 
 ROOT = Path(__file__).resolve().parent.parent
-TAG = "colab"
+TAG = "needs"
+NEEDS = {  # by what in the code of a chapter calls for them; NumPy and SciPy come with lrbs
+    "lrbs": r"\blrbs\b",
+    "matplotlib": r"\bmatplotlib\b|\b(?:explore|interact|use_style)\(",
+    "ipywidgets": r"\b(?:explore|interact)\(",
+}
+ARCHIVE = "lrbs-book.zip"
 CELL = """import sys
+from importlib.util import find_spec
 
-if "google.colab" in sys.modules:
-    %pip install --quiet git+{url}"""
+needed = {needed}
+missing = [needed[name] for name in needed if not find_spec(name)]
+if missing and "google.colab" in sys.modules:
+    %pip install --quiet {{" ".join(missing)}}
+elif missing:  # pages of the book offer its archive, lrbs-book.zip
+    raise ModuleNotFoundError(
+        f"this chapter needs more: %pip install {{' '.join(missing)}}"
+    )"""
 
 
 def repository() -> str:
@@ -28,14 +43,23 @@ def repository() -> str:
     return str(settings.get("repository", {}).get("url") or "")
 
 
+def needed(notebook: Any) -> list[str]:
+    """What a chapter imports beyond NumPy and SciPy."""
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    return [name for name, sign in NEEDS.items() if re.search(sign, code)]
+
+
 def prepared(notebook: Any, url: str) -> Any:
-    """A copy of a notebook with the cell for Colab below its title, or without, if there is no address."""
+    """A copy of a notebook with that cell below its title; without, if it has no code."""
     result = copy.deepcopy(notebook)
     result.cells = [cell for cell in result.cells if TAG not in cell.metadata.get("tags", [])]
-    if url and any(cell.cell_type == "code" for cell in result.cells):
+    if names := needed(result):
+        lines = [f'    "{name}": "{name}",\n' for name in names if name != "lrbs"]
+        lines.insert(0, f'    "lrbs": "{f"git+{url}" if url else ARCHIVE}",\n')
+        source = CELL.format(needed=f"{{\n{''.join(lines)}}}")
         old = [cell for cell in notebook.cells if TAG in cell.metadata.get("tags", [])]
-        new = nbformat.v4.new_code_cell(CELL.format(url=url), id=TAG, metadata={"tags": [TAG, "remove-cell"]})
-        result.cells[1:1] = old if [cell.source for cell in old] == [new.source] else [new]
+        new = nbformat.v4.new_code_cell(source, id=TAG, metadata={"tags": [TAG, "remove-cell"]})
+        result.cells[1:1] = old if [cell.source for cell in old] == [source] else [new]
     return result
 
 
@@ -45,7 +69,7 @@ def main() -> None:
         notebook = nbformat.read(path, as_version=4)
         if (changed := prepared(notebook, url)) != notebook:
             whole.write(path, nbformat.writes(changed) + "\n")
-            print(f"{path.relative_to(ROOT)}: {'with' if url else 'without'} a cell for Colab")
+            print(f"{path.relative_to(ROOT)}: says what it needs")
 
 
 if __name__ == "__main__":

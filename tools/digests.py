@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PINS = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipywidgets")
 # Printed by a last cell, which is not stored.
 LOADED = """import json, sys
-print(json.dumps([m.__file__ for n, m in sys.modules.items() if n.partition(".")[0] == "lrbs" and m.__file__]))"""
+ours = [module for name, module in sys.modules.items() if name.partition(".")[0] == "lrbs"]
+print(json.dumps([module.__file__ for module in ours if module.__file__]))"""
 
 
 def loaded_files(printed: str) -> list[str]:

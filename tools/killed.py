@@ -90,12 +90,10 @@ def main() -> None:
         for _ in range(arguments.installing):
             shutil.rmtree(clone / ".venv")
             kills(clone, INSTALLED, duration, log)
-        durations = {}
-        for target in ("book", "test"):
-            unmake(clone)
-            durations[target] = finish(clone, target, log) if target == "book" or arguments.later > 1 else 0.0
-            print(f"{target}: {durations[target]:.0f} s", flush=True)
-            finish(clone, "book", log)
+        unmake(clone)
+        durations = {target: finish(clone, target, log) for target in ("book", "test")}
+        for target, duration in durations.items():
+            print(f"{target}: {duration:.0f} s", flush=True)
         for number in range(arguments.later):
             target = ("book", "test")[number % 2]
             if target == "book":

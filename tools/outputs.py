@@ -115,8 +115,10 @@ def _in_text(stored: str, new: str, tolerance: float) -> Iterator[str]:
             yield f"{len(stored_lines)} lines are stored, {len(new_lines)} came"
         for one, other in zip(stored_lines, new_lines, strict=False):
             if one != other:
-                yield f"stored: {_shown(one)}"
-                yield f"came:   {_shown(other)}"
+                same = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+                start = max(0, same - 40)
+                yield f"stored: {_shown(one[start:])}"
+                yield f"came:   {_shown(other[start:])}"
         return
     for number, new_number in zip(stored_numbers, new_numbers, strict=True):
         if (allowed := _allowed(number, new_number, tolerance)) is not None:
@@ -125,7 +127,7 @@ def _in_text(stored: str, new: str, tolerance: float) -> Iterator[str]:
 
 
 def _shown(line: str) -> str:
-    return line.replace("\0", "#")[:300]
+    return line.replace("\0", "#")[:200]
 
 
 def _allowed(stored: re.Match[str], new: re.Match[str], tolerance: float) -> str | None:
@@ -165,7 +167,8 @@ def _in_figure(stored: Any, new: Any, tolerance: float) -> Iterator[str]:
     """Points that differ by more than their error bar, if they have one, and by more than `tolerance`.
 
     That is relative to the number itself on a logarithmic axis and in words beside the figure; to the
-    largest of the series on a linear axis, where a point may lie at 0.
+    largest of the series on a linear axis, where a point may lie at 0. Beyond the axis nothing is drawn, and
+    one point there, of a run that diverged, is like another.
     """
     for letter, axis in stored["axes"].items():
         ends, new_ends = (np.array(figure["limits"][letter]) for figure in (stored, new))
@@ -173,7 +176,7 @@ def _in_figure(stored: Any, new: Any, tolerance: float) -> Iterator[str]:
         if (np.abs(ends - new_ends) > tolerance * scale).any():
             yield f"limits of {letter}: {ends} are stored, {new_ends} came"
     for name in stored["arrays"]:
-        arrays, others = (_with_error(figure["arrays"][name]) for figure in (stored, new))
+        arrays, others = (_seen(figure["arrays"][name], stored["limits"]) for figure in (stored, new))
         for role, array in arrays.items():
             other = others[role]
             relative = role == "value" or stored["axes"]["x" if role == "x" else "y"]["log"]
@@ -190,8 +193,12 @@ def _in_figure(stored: Any, new: Any, tolerance: float) -> Iterator[str]:
                 )
 
 
-def _with_error(arrays: dict[str, Any]) -> dict[str, Any]:
-    """The arrays of a series; those of points with the error bar in the place of its ends."""
-    if not {"y", "low", "high"} <= arrays.keys():
-        return arrays
-    return {"x": arrays["x"], "y": arrays["y"], "error": (arrays["high"] - arrays["low"]) / 2}
+def _seen(arrays: dict[str, Any], limits: dict[str, list[float]]) -> dict[str, Any]:
+    """The arrays of a series within the axes; points have an error bar in the place of its ends."""
+    seen = dict(arrays)
+    for role in arrays.keys() - {"value"}:
+        low, high = limits["x" if role == "x" else "y"]
+        seen[role] = np.clip(arrays[role], low, high)
+    if {"y", "low", "high"} <= seen.keys():
+        seen["error"] = (seen.pop("high") - seen.pop("low")) / 2
+    return seen

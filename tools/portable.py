@@ -1,7 +1,7 @@
 """Run tests and chapters as on other processors: under each kernel of OpenBLAS, with one thread and with two.
 
     python -m tools.portable                                  # what make portable does
-    python -m tools.portable --others 2 --threads 1 chapters  # two kernels besides the machine's own: .ci/run
+    python -m tools.portable chapters --others 2 --threads 1  # two kernels besides the machine's own: .ci/run
 
 The linear algebra of NumPy and SciPy picks a kernel by the processor, and kernels differ in the last bit. The
 variable OPENBLAS_CORETYPE picks another, and is ignored in silence where there is no such kernel: so both are

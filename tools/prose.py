@@ -5,7 +5,8 @@ are plain text and plain links, and ``make chapters`` keeps them right:
 
 - ``0.0644<!--half-->`` is the number that a cell gave by ``glue("half", "0.0644")``; write ``?<!--half-->``
   where none is known yet.
-- ``[(11260.3)]()`` gets the address of the equation, wherever it stands.
+- ``[(11260.3)]()`` gets the address of the equation, wherever it stands; and an equation gets its number as a
+  ``\\tag`` too, for viewers that do not show its label.
 - ``[Li et al. 2024](references.md#li2024)``, or ``Li et al. [(2024)](references.md#li2024)``, leads to the
   source; the page of references is made from references.bib.
 
@@ -27,6 +28,7 @@ from tools import whole
 ROOT = Path(__file__).resolve().parent.parent
 BIBLIOGRAPHY = ROOT / "chapters" / "references.bib"
 NUMBER = r"[-−+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?"
+LABELLED = re.compile(r"^(\$\$\n.*?)(?:\\tag\{[\w.-]+\})?(\n\$\$ \(([\w.-]+)\))$", re.MULTILINE | re.DOTALL)
 EQUATION = re.compile(r"\[\(([\w.-]+)\)\]\([^)\s]*\)")
 SOURCE = re.compile(r"\[([^][]*)\]\(references\.md#(\w+)\)")
 
@@ -68,12 +70,12 @@ def with_numbers(text: str, values: dict[str, str]) -> str:
 
 
 def with_equations(text: str, page: str) -> str:
-    """The text of a page, named by its stem, with each link to an equation leading there."""
+    """The text of a page, named by its stem, with equations numbered and each link to one leading there."""
 
     def link(found: re.Match[str]) -> str:
         return formulas[found[1]].link(page) if found[1] in formulas else found[0]
 
-    return EQUATION.sub(link, text)
+    return EQUATION.sub(link, LABELLED.sub(r"\1\\tag{\3}\2", text))
 
 
 # ---------------------------------------------------------------------------- sources

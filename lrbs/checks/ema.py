@@ -774,7 +774,7 @@ def adam_law_with_unequal_signals() -> Evidence:
             missed("loss decrease at 0.001 B_simple", gains[0], true.loss_decrease[0], -0.90, 0.02),
             missed("η* by coordinate, at worst", coordinate[worst], true.optimal_lr[worst], -0.028, 0.005),
         ),
-        where="loss decrease at 0.001 B_simple; σᵢ/|gᵢ| log-normal, spread 2",
+        where="loss decrease at 0.001 B_simple; σᵢ/|gᵢ| log-normal, spread 1",
     )
 
 

@@ -321,6 +321,8 @@ def _small(value: float, relative: bool = False) -> str:
 
 def _off(value: float, absolute: bool) -> str:
     """How far a law is off: with a sign, and as a factor where a percentage would be long."""
+    if abs(value) < ROUNDING:  # the digits of rounding depend on the processor
+        value = 0.0
     if absolute:
         return f"{value:+.2g}"
     return f"{100 * value:+.2g} %" if abs(value) < 0.995 else f"a factor {_digits(1 + value, 3)}"

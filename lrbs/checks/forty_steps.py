@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lrbs.checks.evidence import Comparison, Evidence, against_sample, missed
 from lrbs.checks.findings import Validity
 from lrbs.checks.problems import dense_model, quadratic_loss
+from lrbs.lab import (
+    Dataset,
+    Sweep,
+    TanhNetwork,
+    batch_gradients,
+    digits,
+    local_model,
+    sweep,
+    train,
+)
 from lrbs.laws.several_steps import loss_after_steps
 from lrbs.model import LocalModel
-from lrbs.rules import SGD
-from lrbs.simulate import draw_gradients
+from lrbs.rules import SGD, Adam, Layerwise, Muon, SignSGD, UpdateRule
+from lrbs.simulate import draw_gradients, step_from_updates
 from lrbs.step import expected_step
+from lrbs.validation import Array, vector
 
 VALIDITY = [
     Validity(
@@ -67,3 +84,120 @@ def downward_curvature_has_no_floor() -> Evidence:
         predicted = float(loss_after_steps(model, SGD(), 1e12, rate, steps))
         rows.append(missed(f"loss after {steps} steps", predicted, real, off, 0.02))
     return Evidence("approximation", tuple(rows), where="10 steps")
+
+
+# ---------------------------------------------------------------------------------- the experiment
+@dataclass(frozen=True)
+class Experiment:
+    """Trainings of a network from one point, and what the laws of one step say at that point.
+
+    Attributes
+    ----------
+    network : TanhNetwork
+    weights : ndarray, shape (N,)
+        Where all trainings start.
+    data : Dataset
+    model : LocalModel
+        Gradient, noise and curvature at the start, exact over the data.
+    rules : mapping from str to UpdateRule
+    batch_sizes : tuple of int
+    """
+
+    network: TanhNetwork
+    weights: Array
+    data: Dataset
+    model: LocalModel
+    rules: Mapping[str, UpdateRule]
+    batch_sizes: tuple[int, ...] = (4, 16, 64, 256, 1024)
+
+    def one_step(self, name: str, batch_sizes: ArrayLike | None = None, *, strangers: bool = False) -> Array:
+        """The best learning rate of one step of a rule, where the trainings start.
+
+        Parameters
+        ----------
+        name : str
+            Of one of the rules.
+        batch_sizes : array_like of int, optional
+            Those of the trainings unless told.
+        strangers : bool, optional
+            Leave the correlations of the noise out: the same variances, independent coordinates.
+
+        Returns
+        -------
+        ndarray, shape (batch sizes,)
+            By the mean field. A rule for each layer has none: then alignment over curvature, both averaged
+            over 300 updates, of real batches or of normal noise.
+        """
+        sizes = vector(self.batch_sizes if batch_sizes is None else batch_sizes, "batch_sizes")
+        rule, model = self.rules[name], self.model.with_correlations(0) if strangers else self.model
+        if not isinstance(rule, Layerwise):
+            return expected_step(model, rule, sizes).optimal_lr
+        rates = np.empty(sizes.size)
+        for k, size in enumerate(sizes.astype(int)):
+            if strangers:
+                gradients = draw_gradients(model, size, (300,), int(size))
+            else:
+                gradients = batch_gradients(
+                    self.network, self.weights, self.data, int(size), 300, rng=int(size)
+                )
+            updates = rule(gradients[:, None])
+            rates[k] = step_from_updates(updates, model.gradient, model.hessian).optimal_lr
+        return rates
+
+    def trainings(
+        self,
+        steps: ArrayLike = 40,
+        names: Sequence[str] | None = None,
+        progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+    ) -> Sweep:
+        """Train by each rule at each batch size: thirteen learning rates, eight seeds, averages from zero.
+
+        Parameters
+        ----------
+        steps : int or array_like of int, optional
+            Moments at which losses are wanted.
+        names : sequence of str, optional
+            Of some of the rules; all unless told. Neither the grid nor the batches of one depend on others.
+        progress : callable, optional
+            As for :func:`lrbs.lab.sweep`.
+
+        Returns
+        -------
+        Sweep
+            Learning rates are 1.5**-6 to 1.5**6 times that of :meth:`one_step`.
+        """
+        rules = {name: self.rules[name] for name in (self.rules if names is None else names)}
+        centre = np.array([self.one_step(name) for name in rules])
+        return sweep(
+            self.network,
+            self.weights,
+            self.data,
+            rules=rules,
+            batch_sizes=self.batch_sizes,
+            learning_rates=centre[..., None] * 1.5 ** np.arange(-6, 7),
+            seeds=range(8),
+            steps=steps,
+            progress=progress,
+        )
+
+
+@cache
+def experiment() -> Experiment:
+    """The digits network of 1210 weights after 300 steps of SGD, and five optimisers.
+
+    Adam has beta_1 = 0.9 and beta_2 = 0.95; Muon acts on each array of weights by itself, a bias being a
+    matrix of one column.
+    """
+    data, _ = digits()
+    network = TanhNetwork(inputs=64, hidden=16, classes=10)
+    start = network.initial_weights(0)
+    weights = train(network, start, data, learning_rate=0.1, batch_size=32, steps=300, rng=1)
+    matrices = {name: (shape[0], int(np.prod(shape[1:]))) for name, shape in network.shapes.items()}
+    rules: dict[str, UpdateRule] = {
+        "SGD": SGD(),
+        "SGD with momentum": SGD(momentum=0.9),
+        "SignSGD": SignSGD(),
+        "Adam": Adam(beta1=0.9, beta2=0.95),
+        "Muon": Layerwise(network, {name: Muon(shape) for name, shape in matrices.items()}),
+    }
+    return Experiment(network, weights, data, local_model(network, weights, data), rules)

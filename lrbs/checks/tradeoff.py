@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from scipy.optimize import minimize
 
-from lrbs.checks.evidence import Comparison, Evidence, missed, stated
+from lrbs.checks.evidence import Comparison, Evidence, holds, missed, stated
 from lrbs.checks.findings import Validity
 from lrbs.checks.problems import dense_model
 from lrbs.checks.schedules import CURVATURES, sgd_to_target, slow_runs
@@ -160,7 +160,8 @@ def no_schedule_beats_the_root() -> Evidence:
         product = (S / least_steps - 1) * (E / least_examples - 1)
         rows.append(Comparison(f"product at r = {price:g}", gamma, product, tolerance=1e-4))
         far = float(np.abs(np.exp(found.x) / frugal_batch_size(scales, price) - 1).max())
-        rows.append(Comparison("batch sizes off the root", 0.0, far, tolerance=1e-3, absolute=True))
+        # How far a search stays off, below that, depends on the processor.
+        rows.append(holds(f"batch sizes at r = {price:g} within 0.001 of the root", far < 1e-3))
     S, E = slow_runs(0.5, 12.0, PROFILE)
     counted = (S - 1) * (E - 1)
     rows.append(Comparison("counted run", tradeoff_product(PROFILE, 0.5), counted, tolerance=0.01))
@@ -181,8 +182,8 @@ VALIDITY = [
         status="Exact on that curve, and silent on runs of fixed length",
         error="Runs on a given number of tokens have a best batch size instead: in all ten sweeps of dense "
         "language models with AdamW of [Li et al. 2025](references.md#li2025) the lowest loss is at a batch "
-        "between the smallest and the largest tried, and that batch grows with the tokens. None of the laws "
-        "here has one",
+        "between the smallest and the largest tried, and that batch grows with the tokens. None of the "
+        "scalar laws here has one",
         breaks="average_over_a_descent",
     ),
     Validity(

@@ -75,8 +75,8 @@ def warmup_displacement(
 def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array:
     """Sum of the shares s / warmup_steps over `step` steps that count s from `first`: the exact t^2/(2T).
 
-    t (t - 1) / (2T) for ``first=0``, as in 10542.d36, and t (t + 1) / (2T) for ``first=1``, as most
-    libraries count; the second is beyond t^2/(2T).
+    t (t - 1) / (2T) for ``first=0``, as in 10542.d36, and t (t + 1) / (2T) for ``first=1``;
+    the second is beyond t^2/(2T).
     """
     t = _step(step)
     return plain(t * (t - 1 + 2 * first) / (2 * float(positive(warmup_steps, "warmup_steps"))))

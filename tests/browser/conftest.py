@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         item.add_marker(pytest.mark.xdist_group(parameters.get("visit", item.path.stem)))
-    items.sort(key=lambda item: item.path.stem not in ("test_lab", "test_pdf"))
+    items.sort(key=lambda item: item.path.stem not in ("test_lab", "test_pdf", "test_fonts"))
 
 
 @pytest.fixture(scope="session")
