@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lrbs.approximations import scalar_mean_field
-from lrbs.checks.evidence import Comparison, Evidence, against_sample, missed, stated
+from lrbs.checks.evidence import Rows, check, missed, near, stated
 from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
 from lrbs.laws.flatness import (
@@ -48,24 +48,24 @@ def batch_means(model: LocalModel, batch_size: int, runs: int, seed: int) -> Arr
 
 
 # ---------------------------------------------------------------------------------- one increment
-def square_root_rule_keeps_increments() -> Evidence:
+@check("Monte Carlo")
+def square_root_rule_keeps_increments() -> Rows:
     """Covariance of sampled increments before and after the batch grows 16-fold, under either rule."""
     model = dense_model(size=3)
     eta, growth = 0.1, 16
     before = increment_covariance(model, eta, 4).dense()
-    rows = []
     for name, rate, size, factor in (
         ("before", eta, 4, 1),
         ("batch x 16, square root", float(square_root_rule(eta, growth)), 4 * growth, 1),
         ("batch x 16, linear", float(linear_rule(eta, growth)), 4 * growth, growth),
     ):
         noise = rate * (batch_means(model, size, 5000, seed=1) - model.gradient)
-        rows.append(against_sample(f"variance, {name}", factor * before[0, 0], noise[:, 0] ** 2))
-        rows.append(against_sample(f"covariance, {name}", factor * before[0, 1], noise[:, 0] * noise[:, 1]))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"variance, {name}", factor * before[0, 0], noise[:, 0] ** 2
+        yield f"covariance, {name}", factor * before[0, 1], noise[:, 0] * noise[:, 1]
 
 
-def gradient_variance_under_square_root() -> Evidence:
+@check("Monte Carlo")
+def gradient_variance_under_square_root() -> Rows:
     """The square-root rule keeps the variance of the increment; that of the gradient falls as 1/B."""
     model = dense_model(size=3)
     eta, growth = 0.1, 16
@@ -75,49 +75,40 @@ def gradient_variance_under_square_root() -> Evidence:
         increment_covariance(model, after, 4 * growth).trace() / increment_covariance(model, eta, 4).trace()
     )
     gradients = batch_means(model, 4 * growth, 5000, seed=2) - model.gradient
-    return Evidence(
-        "Monte Carlo",
-        (
-            Comparison("increment: variance after/before", 1.0, increment_ratio),
-            Comparison("gradient: variance after/before", 1 / growth, gradient_ratio),
-            against_sample(
-                "the same, sampled", 1 / growth, np.sum(gradients**2, axis=1) / model.noise(4).trace()
-            ),
-        ),
-    )
+    yield "increment: variance after/before", 1.0, increment_ratio
+    yield "gradient: variance after/before", 1 / growth, gradient_ratio
+    yield "the same, sampled", 1 / growth, np.sum(gradients**2, axis=1) / model.noise(4).trace()
 
 
-def increment_signal_to_noise() -> Evidence:
+@check("Monte Carlo")
+def increment_signal_to_noise() -> Rows:
     """Sampled increments at two batch sizes and two learning rates: the rate makes no difference."""
     model = dense_model(size=4)
-    rows = []
     for batch_size in (5, 80):
         for eta in (0.01, 1.0):
             steps = -eta * draw_gradients(model, batch_size, (20, 2000), 3, skewed)
             noise = steps.var(axis=1, ddof=1).sum(axis=-1)
             signal = np.sum(steps.mean(axis=1) ** 2, axis=-1) - noise / 2000  # the mean has noise of its own
             ratio = float(signal_to_noise(model, batch_size))
-            rows.append(against_sample(f"B = {batch_size}, η = {eta:g}", ratio, np.sqrt(signal / noise)))
-    return Evidence("Monte Carlo", tuple(rows))
+            yield f"B = {batch_size}, η = {eta:g}", ratio, np.sqrt(signal / noise)
 
 
-def increment_noise_strength() -> Evidence:
+@check("Monte Carlo")
+def increment_noise_strength() -> Rows:
     """For independent increments x, y of mean zero, E (x.y)^2 = ||C||_F^2."""
     model = dense_model(size=4)
-    rows = []
     for eta, batch_size in ((0.1, 4), (0.4, 64)):
         noise = eta * (draw_gradients(model, batch_size, (2, 40_000), 4) - model.gradient)
         square = noise_strength(model, eta, batch_size) ** 2
         name = f"squared norm, η = {eta}, B = {batch_size}"
-        rows.append(against_sample(name, square, np.sum(noise[0] * noise[1], axis=1) ** 2))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield name, square, np.sum(noise[0] * noise[1], axis=1) ** 2
 
 
-def noise_cost_against_loss() -> Evidence:
+@check("Monte Carlo")
+def noise_cost_against_loss() -> Rows:
     """Twice the loss after noisy steps minus that after the mean step, per unit of learning rate."""
     general = dense_model()
     alike = LocalModel(general.gradient, general.covariance, np.full(general.size, 2.5))
-    rows = []
     for name, model in (("H dense", general), ("H = 2.5 I", alike)):
         for eta, batch_size in ((0.02, 2.0), (0.1, 20.0)):
             noise = draw_gradients(model, batch_size, (20_000,), 5) - model.gradient
@@ -125,29 +116,26 @@ def noise_cost_against_loss() -> Evidence:
             noisy = quadratic_loss(model, -eta * pair).mean(axis=0)
             extra = noisy - quadratic_loss(model, -eta * model.gradient)
             cost = float(noise_cost(model, eta, batch_size))
-            rows.append(against_sample(f"{name}, η = {eta}, B = {batch_size:g}", cost, 2 / eta * extra))
+            yield f"{name}, η = {eta}, B = {batch_size:g}", cost, 2 / eta * extra
     sum_of_variances = 0.1 * 2.5 / 20 * float(general.covariance.diagonal().sum())
-    rows.append(Comparison("ηλ/B sum σ²", float(noise_cost(alike, 0.1, 20)), sum_of_variances))
-    return Evidence("Monte Carlo", tuple(rows))
+    yield "ηλ/B sum σ²", noise_cost(alike, 0.1, 20), sum_of_variances
 
 
 # ------------------------------------------------------------------------------ from steps to paths
-def step_split_into_signal_and_noise() -> Evidence:
+@check("identity")
+def step_split_into_signal_and_noise() -> Rows:
     """The step written with gradient and noise apart, against the rule applied to the batch gradient."""
     model = dense_model(size=3)
     batch = batch_means(model, 5, 2, seed=6)
     weights = np.array([1.0, -2.0, 0.5])
     split = sgd_step(weights, model.gradient, batch - model.gradient, 0.2)
     whole = weights - 0.2 * SGD()(batch[:, None, :])
-    return Evidence(
-        "identity",
-        tuple(
-            Comparison(f"w_{i + 1} after a step", float(split[0, i]), float(whole[0, i])) for i in range(3)
-        ),
-    )
+    for i in range(3):
+        yield f"w_{i + 1} after a step", split[0, i], whole[0, i]
 
 
-def gaussian_step_moments() -> Evidence:
+@check("Monte Carlo")
+def gaussian_step_moments() -> Rows:
     """Steps with normal z, and steps on skewed samples, against -eta g and eta^2 Sigma/B."""
     model = dense_model(size=3)
     eta, batch_size = 0.2, 6
@@ -156,18 +144,15 @@ def gaussian_step_moments() -> Evidence:
     normal = sde_step(np.zeros(3), model.gradient, root, eta, z)
     real = -eta * batch_means(model, batch_size, 30_000, seed=8)
     covariance = increment_covariance(model, eta, batch_size).dense()
-    rows = []
     for name, step in (("normal", normal), ("real", real)):
         noise = step + eta * model.gradient
-        rows += [
-            against_sample(f"{name}: mean", -eta * model.gradient[0], step[:, 0]),
-            against_sample(f"{name}: variance", covariance[1, 1], noise[:, 1] ** 2),
-            against_sample(f"{name}: covariance", covariance[0, 2], noise[:, 0] * noise[:, 2]),
-        ]
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"{name}: mean", -eta * model.gradient[0], step[:, 0]
+        yield f"{name}: variance", covariance[1, 1], noise[:, 1] ** 2
+        yield f"{name}: covariance", covariance[0, 2], noise[:, 0] * noise[:, 2]
 
 
-def sde_against_sgd() -> Evidence:
+@check("approximation", where="variance at t = 1, ηλ = 0.2")
+def sde_against_sgd() -> Rows:
     """The equation solved in short steps against its closed form; then SGD at one eta/B and growing eta.
 
     SGD's variance at a fixed time, from its exact recursion, approaches the equation's in proportion to
@@ -180,12 +165,8 @@ def sde_against_sgd() -> Evidence:
         lambda w: quadratic.curvature * w, root, start, time_step=0.01, steps=100, runs=4000, rng=9
     )[-1]
     exact = sde_cloud(quadratic, start, learning_rate=ratio, batch_size=1, time=[time])
-    rows = [
-        against_sample("equation: mean at t = 1", exact.mean[0, 0], path[:, 0]),
-        against_sample(
-            "equation: variance at t = 1", exact.variance[0, 0], (path[:, 0] - exact.mean[0, 0]) ** 2
-        ),
-    ]
+    yield "equation: mean at t = 1", exact.mean[0, 0], path[:, 0]
+    yield "equation: variance at t = 1", exact.variance[0, 0], (path[:, 0] - exact.mean[0, 0]) ** 2
     variances = {}
     for eta in (0.01, 0.02, 0.1):
         cloud = sgd_cloud(
@@ -194,32 +175,26 @@ def sde_against_sgd() -> Evidence:
         variances[eta] = float(cloud.variance[-1, 0])
     errors = {eta: abs(exact.variance[0, 0] / variance - 1) for eta, variance in variances.items()}
     for eta, off in ((0.01, -0.0107), (0.1, -0.106)):
-        rows.append(
-            missed(f"variance of SGD, ηλ = {2 * eta:g}", exact.variance[0, 0], variances[eta], off, 1e-3)
-        )
+        yield missed(f"variance of SGD, ηλ = {2 * eta:g}", exact.variance[0, 0], variances[eta], off, 1e-3)
     order = float(np.log2(errors[0.02] / errors[0.01]))
-    rows.append(stated("order of the error in η", 1.0, order, 0.02))
-    return Evidence("approximation", tuple(rows), where="variance at t = 1, ηλ = 0.2")
+    yield stated("order of the error in η", 1.0, order, 0.02)
 
 
-def stationary_variance_simulated() -> Evidence:
+@check("Monte Carlo")
+def stationary_variance_simulated() -> Rows:
     """Long runs in three directions, up to near the limit of stability, and the recursion run to its end."""
     quadratic = Quadratic(curvature=[2.0, 10.0, 18.0], variance=[3.0, 1.0, 2.0])
     exact = settled_variance(quadratic, 0.1, 4)
     runs = sgd_runs(quadratic, np.zeros(3), learning_rate=0.1, batch_size=4, steps=60, runs=8000, rng=10)[-1]
     recursion = sgd_cloud(quadratic, np.ones(3), learning_rate=0.1, batch_size=4, steps=300).variance[-1]
-    rows = [
-        against_sample(f"variance, ηλ = {x:g}", exact[i], runs[:, i] ** 2)
-        for i, x in enumerate(0.1 * quadratic.curvature)
-    ]
-    rows += [
-        Comparison("the recursion's end, ηλ = 1.8", float(exact[2]), float(recursion[2])),
-        stated("ηλ = 0.2, in print", 0.02083, float(exact[0]), 3e-4),
-    ]
-    return Evidence("Monte Carlo", tuple(rows))
+    for i, x in enumerate(0.1 * quadratic.curvature):
+        yield f"variance, ηλ = {x:g}", exact[i], runs[:, i] ** 2
+    yield "the recursion's end, ηλ = 1.8", exact[2], recursion[2]
+    yield stated("ηλ = 0.2, in print", 0.02083, exact[0], 3e-4)
 
 
-def temperature_sets_the_cloud() -> Evidence:
+@check("approximation", where="ηλ = 0.2; ηλ/2 in general")
+def temperature_sets_the_cloud() -> Rows:
     """Variance proportional to eta/B: right at small eta lambda, too small by the share eta lambda/2."""
     quadratic = Quadratic(curvature=[2.0], variance=[3.0])
     misses = []
@@ -228,18 +203,13 @@ def temperature_sets_the_cloud() -> Evidence:
         settled = settled_variance(quadratic, eta, batch_size)[0]
         misses.append(missed(f"variance, ηλ = {2 * eta:g}", by_temperature, settled, off))
     runs = sgd_runs(quadratic, [0.0], learning_rate=0.1, batch_size=4, steps=60, runs=20_000, rng=11)[-1]
-    return Evidence(
-        "approximation",
-        (
-            stated("variance by temperature, in print", 0.01875, by_temperature, 1e-9),
-            against_sample("that, corrected by 1/(1 - 0.1)", by_temperature / 0.9, runs[:, 0] ** 2),
-            *misses,
-        ),
-        where="ηλ = 0.2; ηλ/2 in general",
-    )
+    yield stated("variance by temperature, in print", 0.01875, by_temperature, 1e-9)
+    yield "that, corrected by 1/(1 - 0.1)", by_temperature / 0.9, runs[:, 0] ** 2
+    yield from misses
 
 
-def vanishing_learning_rate() -> Evidence:
+@check("limit", where="variance at t = 1 along a direction of curvature 2")
+def vanishing_learning_rate() -> Rows:
     """eta -> 0 at a fixed batch leaves an equation without noise; the noise stays if eta/B does."""
     quadratic = Quadratic(curvature=[2.0], variance=[3.0])
 
@@ -249,38 +219,30 @@ def vanishing_learning_rate() -> Evidence:
 
     limit = float(sde_cloud(quadratic, [1.0], learning_rate=0.025, batch_size=1, time=[1.0]).variance[0, 0])
     slope = np.log2(variance(2e-3, 4) / variance(1e-3, 4))
-    return Evidence(
-        "limit",
-        (
-            stated("B = 4: exponent of η in the variance at t = 1", 1.0, slope, 0.002),
-            Comparison("B = η/0.025, η = 0.001", limit, variance(1e-3, 1e-3 / 0.025), tolerance=0.002),
-        ),
-        where="variance at t = 1 along a direction of curvature 2",
-    )
+    yield stated("B = 4: exponent of η in the variance at t = 1", 1.0, slope, 0.002)
+    yield near("B = η/0.025, η = 0.001", limit, variance(1e-3, 1e-3 / 0.025), tolerance=0.002)
 
 
-def rules_without_bound() -> Evidence:
+@check("Monte Carlo")
+def rules_without_bound() -> Rows:
     """Either rule leaves the stable range: a step multiplies the mean by 1 - eta lambda, here by -2.2."""
     quadratic = Quadratic(curvature=[2.0], variance=[3.0])
-    rows = []
     for name, eta, size in (
         ("linear, batch x 16", float(linear_rule(0.1, 16)), 64),
         ("square root, batch x 256", float(square_root_rule(0.1, 256)), 1024),
     ):
         runs = sgd_runs(quadratic, [1.0], learning_rate=eta, batch_size=size, steps=6, runs=2000, rng=12)
         losses = quadratic.loss(runs)
-        rows.append(stated(f"{name}: ηλ", 3.2, 2 * eta, 1e-9))
+        yield stated(f"{name}: ηλ", 3.2, 2 * eta, 1e-9)
         cloud = sgd_cloud(quadratic, [1.0], learning_rate=eta, batch_size=size, steps=6)
-        rows.append(
-            against_sample(f"{name}: loss after 6 steps", cloud.expected_loss(quadratic)[-1], losses[-1])
-        )
+        yield f"{name}: loss after 6 steps", cloud.expected_loss(quadratic)[-1], losses[-1]
     growth = cloud.expected_loss(quadratic)
-    rows.append(stated("loss after 6 steps over loss before", 13_000, growth[-1] / growth[0], 0.03))
-    return Evidence("Monte Carlo", tuple(rows))
+    yield stated("loss after 6 steps over loss before", 13_000, growth[-1] / growth[0], 0.03)
 
 
 # -------------------------------------------------------------- what the noise is said to do
-def sharpness_by_random_probes() -> Evidence:
+@check("Monte Carlo")
+def sharpness_by_random_probes() -> Rows:
     """Trace of a network's Hessian against z^T H z for random signs z, from products with vectors alone."""
     from lrbs.lab import TanhNetwork, digits, train
 
@@ -290,15 +252,14 @@ def sharpness_by_random_probes() -> Evidence:
         network, network.initial_weights(0), data, learning_rate=0.5, batch_size=20, steps=[0, 200], rng=13
     )
     signs = np.random.default_rng(14).choice((-1.0, 1.0), (network.size, 300))
-    rows = []
     for name, point in zip(("at the start", "after 200 steps"), weights, strict=True):
         products = network.hessian_vector_product(point, data, signs)
         exact = sharpness(Dense(network.hessian(point, data)))
-        rows.append(against_sample(f"tr H {name}", exact, np.sum(signs * products, axis=0)))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"tr H {name}", exact, np.sum(signs * products, axis=0)
 
 
-def generalisation_gap_on_digits() -> Evidence:
+@check("Monte Carlo", where="first of every 25 steps with a training loss below 0.05")
+def generalisation_gap_on_digits() -> Rows:
     """Networks trained on 200 digits at learning rate 1, compared where they fit their data equally well.
 
     From B = 64 to 16 neither gap nor sharpness moves. At B = 4, where eta/B is four times as high again,
@@ -306,17 +267,11 @@ def generalisation_gap_on_digits() -> Evidence:
     """
     cold, warm, hot = (trained_networks(batch_size) for batch_size in (64, 16, 4))
     both = np.hypot(*(runs.gap.std(ddof=1) / np.sqrt(runs.gap.size) for runs in (cold, warm)))
-    return Evidence(
-        "Monte Carlo",
-        (
-            Comparison("gap at B = 16 by that at B = 64", cold.gap.mean(), warm.gap.mean(), float(both)),
-            stated("gap at B = 64", 0.22, cold.gap.mean(), 0.1),
-            stated("gap at B = 4", 0.31, hot.gap.mean(), 0.15),
-            stated("tr H at B = 64", 3.0, cold.sharpness.mean(), 0.15),
-            stated("tr H at B = 4", 1.3, hot.sharpness.mean(), 0.25),
-        ),
-        where="first of every 25 steps with a training loss below 0.05",
-    )
+    yield "gap at B = 16 by that at B = 64", cold.gap.mean(), (warm.gap.mean(), both)
+    yield stated("gap at B = 64", 0.22, cold.gap.mean(), 0.1)
+    yield stated("gap at B = 4", 0.31, hot.gap.mean(), 0.15)
+    yield stated("tr H at B = 64", 3.0, cold.sharpness.mean(), 0.15)
+    yield stated("tr H at B = 4", 1.3, hot.sharpness.mean(), 0.25)
 
 
 class TrainedNetworks(NamedTuple):
@@ -360,7 +315,8 @@ def trained_networks(
 
 
 # ------------------------------------------------------------------------- steps of second order
-def newton_increments() -> Evidence:
+@check("Monte Carlo")
+def newton_increments() -> Rows:
     """Sampled Newton steps, and their best learning rate by a search over the simulated loss."""
     model = dense_model(size=4, seed=1)
     inverse = np.linalg.inv(model.hessian.dense())
@@ -368,46 +324,42 @@ def newton_increments() -> Evidence:
     covariance = newton_covariance(model, 0.3, 8).dense()
     noise = -0.3 * (batch_means(model, 8, 10_000, seed=17) - model.gradient) @ inverse
     scale = newton_noise_scale(model)
-    rows = [
-        against_sample("variance", covariance[0, 0], noise[:, 0] ** 2),
-        against_sample("covariance", covariance[0, 1], noise[:, 0] * noise[:, 1]),
-        Comparison("limit of η*", 1.0, float(expected_step(model, rule, 1e12).optimal_lr), tolerance=1e-6),
-    ]
+    yield "variance", covariance[0, 0], noise[:, 0] ** 2
+    yield "covariance", covariance[0, 1], noise[:, 0] * noise[:, 1]
+    yield near("limit of η*", 1.0, expected_step(model, rule, 1e12).optimal_lr, tolerance=1e-6)
     for share in (0.2, 1.0):
         found, error = minimised_loss(model, rule, share * scale, samples=10_000, seed=18)
         law = float(saturation(share * scale, 1.0, scale))
-        rows.append(Comparison(f"η* at B = {share:g} B_Newton", law, found, error))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"η* at B = {share:g} B_Newton", law, (found, error)
 
 
-def natural_gradient_law() -> Evidence:
+@check("Monte Carlo")
+def natural_gradient_law() -> Rows:
     """With a Fisher matrix that is known, the law of a fixed preconditioner holds."""
     model, fisher = fisher_model()
     rule = Preconditioned(np.linalg.inv(fisher))
     batch = batch_means(model, 5, 1, seed=19)[0]
     step = natural_gradient_step(np.ones(8), batch, fisher, 0.2)
-    rows = [Comparison("w_1 after a step", float(step[0]), float((1 - 0.2 * rule(batch[None]))[0]))]
+    yield "w_1 after a step", step[0], (1 - 0.2 * rule(batch[None]))[0]
     for batch_size in (2.0, 20.0):
         found, error = minimised_loss(model, rule, batch_size, samples=10_000, seed=20)
         law = float(expected_step(model, rule, batch_size).optimal_lr)
-        rows.append(Comparison(f"η* at B = {batch_size:g}", law, found, error))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"η* at B = {batch_size:g}", law, (found, error)
 
 
-def fisher_from_the_batch() -> Evidence:
+@check("approximation", where="B = 16, eight parameters")
+def fisher_from_the_batch() -> Rows:
     """F from the very batch that it preconditions: the law of a fixed F fails at small batches."""
     model, fisher = fisher_model()
     rule = Preconditioned(np.linalg.inv(fisher))
     H = model.hessian.dense()
-    rows = []
     for batch_size, off in ((16, 1.13), (32, 0.30), (128, 0.019)):
         samples = draw_gradients(model, 1.0, (160_000 // batch_size, batch_size), 21)
         own = np.einsum("rbi,rbj->rij", samples, samples) / batch_size
         phi = np.linalg.solve(own, samples.mean(axis=1)[..., None])[..., 0]
         measured = optimal_lr((phi @ model.gradient).mean(), np.einsum("ri,ij,rj->r", phi, H, phi).mean())
         law = expected_step(model, rule, batch_size).optimal_lr
-        rows.append(missed(f"η*, B = {batch_size}", law, measured, off, 0.1))
-    return Evidence("approximation", tuple(rows), where="B = 16, eight parameters")
+        yield missed(f"η*, B = {batch_size}", law, measured, off, 0.1)
 
 
 def fisher_model() -> tuple[LocalModel, Array]:
@@ -421,21 +373,25 @@ def fisher_model() -> tuple[LocalModel, Array]:
 
 
 # ------------------------------------------------------------------------- errors in the sources
-def sampling_without_replacement() -> Evidence:
+@check("Monte Carlo")
+def sampling_without_replacement() -> Rows:
     """Variance of means of 300 out of 1000 numbers, with and without putting them back."""
     rng = np.random.default_rng(23)
     population = rng.exponential(size=1000)
     variance = population.var()
     without = rng.random((3000, 1000)).argpartition(300, axis=1)[:, :300]
     back = rng.integers(1000, size=(3000, 300))
-    rows = []
     for name, places, factor in (("with", back, 1.0), ("without", without, (1000 - 300) / 999)):
         squares = (population[places].mean(axis=1) - population.mean()) ** 2
-        rows.append(against_sample(f"{name} replacement: variance B/Σ", factor, squares * 300 / variance))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"{name} replacement: variance B/Σ", factor, squares * 300 / variance
 
 
-def learning_rate_exponents() -> Evidence:
+@check(
+    "approximation",
+    where="slope 1/2 against that of the scalar law for one step at B = B_simple",
+    absolute=True,
+)
+def learning_rate_exponents() -> Rows:
     """Local slopes d ln eta*/d ln B: alpha for the conjectured law, and Adam's, which turns negative."""
     model = LocalModel([1.0, 2.0], [3.0, 5.0], [1.0, 4.0])
     scale = model.simple_noise_scale
@@ -447,37 +403,28 @@ def learning_rate_exponents() -> Evidence:
 
     small = 1e-6 * np.exp([-1e-4, 1e-4])
     conjecture = np.diff(np.log((1 + 1 / small) ** -0.75))[0] / 2e-4
-    rows = [stated("(1 + B_noise/B)^-0.75: slope at small B", 0.75, conjecture, 1e-5)]
+    yield stated("(1 + B_noise/B)^-0.75: slope at small B", 0.75, conjecture, 1e-5)
     for ratio, figure in ((0.001, 0.48), (0.01, 0.35), (0.0588, 0.0), (0.1, -0.11), (1.0, -0.20)):
-        rows.append(stated(f"Adam, B = {ratio:g} B_simple", figure, slope(ratio), 0.006, absolute=True))
-    rows.append(missed("square root at B_simple: slope", 0.5, slope(1.0), 0.70, 0.01, absolute=True))
-    return Evidence(
-        "approximation",
-        tuple(rows),
-        where="slope 1/2 against that of the scalar law for one step at B = B_simple",
-        absolute=True,
-    )
+        yield stated(f"Adam, B = {ratio:g} B_simple", figure, slope(ratio), 0.006, absolute=True)
+    yield missed("square root at B_simple: slope", 0.5, slope(1.0), 0.70, 0.01, absolute=True)
 
 
-def no_normal_noise_needed() -> Evidence:
+@check("Monte Carlo")
+def no_normal_noise_needed() -> Rows:
     """SGD's best learning rate by a search over losses under normal and under skewed sample noise."""
     model = dense_model()
     rule = SGD()
     law = float(expected_step(model, rule, 4.0).optimal_lr)
-    rows = []
     for name, updates in (
         ("normal", draw_gradients(model, 4.0, (20_000,), 24)),
         ("exponential", batch_means(model, 4, 20_000, seed=25)),
     ):
         slope = updates @ model.gradient
         bend = np.einsum("ri,ij,rj->r", updates, model.hessian.dense(), updates)
-        rows.append(
-            against_sample(f"{name}: curvature", float(expected_step(model, rule, 4.0).curvature), bend)
-        )
+        yield f"{name}: curvature", expected_step(model, rule, 4.0).curvature, bend
         found = float(optimal_lr(slope.mean(), bend.mean()))
         error = float(np.std(slope - found * bend, ddof=1) / bend.mean() / np.sqrt(len(bend)))
-        rows.append(Comparison(f"{name}: η*", law, found, error))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"{name}: η*", law, (found, error)
 
 
 ERRATA = [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -149,22 +151,35 @@ class Miss(Comparison):
         return f"{found}, as stated" if self.passed else f"{found}, not {said}: FAILS"
 
 
-def against_sample(quantity: str, formula: float, sample: ArrayLike) -> Comparison:
+def near(
+    quantity: str,
+    formula: ArrayLike,
+    reference: ArrayLike,
+    tolerance: float = ROUNDING,
+    *,
+    absolute: bool = False,
+) -> Comparison:
+    """A number found in two ways, neither of them random; `tolerance` is relative unless told."""
+    said, found = float(np.asarray(formula)), float(np.asarray(reference))
+    return Comparison(quantity, said, found, None, tolerance, absolute)
+
+
+def against_sample(quantity: str, formula: ArrayLike, sample: ArrayLike) -> Comparison:
     """A formula for a mean, against independent draws of it."""
     draws = np.asarray(sample, dtype=np.float64)
     error = draws.std(ddof=1) / np.sqrt(draws.size)
-    return Comparison(quantity, float(formula), float(draws.mean()), float(error))
+    return Comparison(quantity, float(np.asarray(formula)), float(draws.mean()), float(error))
 
 
 def stated(
     quantity: str,
     figure: float,
-    measured: float | np.floating[Any],
+    measured: ArrayLike,
     tolerance: float,
     absolute: bool = False,
 ) -> Comparison:
     """A figure that the book states, against what this run measures; `tolerance` is relative unless told."""
-    return Stated(quantity, figure, float(measured), tolerance=tolerance, absolute=absolute)
+    return Stated(quantity, figure, float(np.asarray(measured)), tolerance=tolerance, absolute=absolute)
 
 
 def holds(claim: str, true: bool | np.bool_) -> Comparison:
@@ -231,6 +246,15 @@ class Evidence:
             ]
             object.__setattr__(self, "error", max(errors))
 
+    def __getitem__(self, quantity: str) -> Comparison:
+        """The comparison of that name."""
+        for comparison in self.comparisons:
+            if comparison.quantity == quantity:
+                return comparison
+        raise LookupError(
+            f"no quantity is named {quantity!r}; there are {[c.quantity for c in self.comparisons]}"
+        )
+
     @property
     def passed(self) -> bool:
         """Whether every comparison passes."""
@@ -289,6 +313,58 @@ class Evidence:
             )
         caption = f"<caption>{html.escape(self._summary())}</caption>"
         return f'<table class="lrbs-check">{"".join(parts)}{caption}</table>'
+
+
+# What a check yields: the name of a quantity, what the formula says and what it is held against; that is a
+# number, a number with its standard error, or independent draws of which the formula is the mean.
+Row = tuple[str, Any, Any] | Comparison
+Rows = Generator[Row, None, Any]
+
+
+def check(kind: Kind, *, where: str = "", absolute: bool = False) -> Callable[[Callable[[], Rows]], Check]:
+    """Make a check of a function that yields rows.
+
+    It may return the formula's measured error, where that occurs (a text), or both; see :class:`Evidence`.
+    """
+
+    def decorate(function: Callable[[], Rows]) -> Check:
+        @wraps(function)
+        def run() -> Evidence:
+            rows, outcome = function(), None
+            comparisons: list[Comparison] = []
+            while True:
+                try:
+                    comparisons.append(compared(next(rows)))
+                except StopIteration as end:
+                    outcome = end.value
+                    break
+            error, place = float("nan"), where
+            for part in outcome if isinstance(outcome, tuple) else (outcome,):
+                if isinstance(part, str):
+                    place = part
+                elif part is not None:
+                    error = float(part)
+            return Evidence(kind, tuple(comparisons), error, place, absolute)
+
+        return run
+
+    return decorate
+
+
+Check = Callable[[], "Evidence"]
+
+
+def compared(row: Row) -> Comparison:
+    """A row as a comparison."""
+    if isinstance(row, Comparison):
+        return row
+    quantity, formula, reference = row
+    if isinstance(reference, tuple):
+        value, error = (float(np.asarray(x)) for x in reference)
+        return Comparison(quantity, float(np.asarray(formula)), value, error)
+    if np.ndim(reference):
+        return against_sample(quantity, formula, reference)
+    return near(quantity, formula, reference)
 
 
 def _shown(value: float, comparison: Comparison) -> str:

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from lrbs.checks.evidence import Comparison, Evidence, Miss
+from lrbs.checks.evidence import Evidence, Miss
 
 __all__ = ["Erratum", "Validity"]
 
@@ -130,21 +130,14 @@ def with_figures(text: str) -> str:
 
 def measured(evidence: Evidence, quantity: str) -> float:
     """What a row finds: how far a law is off, without its sign, or else the reference."""
-    row = _row(evidence, quantity)
+    row = evidence[quantity]
     return abs(row.off_by) if isinstance(row, Miss) else row.reference
 
 
 def ratio(evidence: Evidence, quantity: str) -> float:
     """Formula over reference in a row."""
-    row = _row(evidence, quantity)
+    row = evidence[quantity]
     return row.formula / row.reference
-
-
-def _row(evidence: Evidence, quantity: str) -> Comparison:
-    for row in evidence.comparisons:
-        if row.quantity == quantity:
-            return row
-    raise LookupError(f"no row is named {quantity!r}; there are {[c.quantity for c in evidence.comparisons]}")
 
 
 @cache

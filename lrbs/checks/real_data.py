@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lrbs.approximations import exact
-from lrbs.checks.evidence import Comparison, Evidence, against_sample, missed
+from lrbs.checks.evidence import Rows, check, missed, near
 from lrbs.checks.findings import Validity
 from lrbs.lab import Dataset, TanhNetwork, digits, local_model, survey_steps, train
 from lrbs.laws.spectrum import correlation_factor, noise_spectrum
@@ -15,7 +15,8 @@ from lrbs.step import expected_step
 from lrbs.validation import Array
 
 
-def noise_along_eigenvectors() -> Evidence:
+@check("identity")
+def noise_along_eigenvectors() -> Rows:
     """Sums over the spectrum against traces that know no eigenvector, on a small network's real noise."""
     network, weights, data = _small_network()
     model = local_model(network, weights, data)
@@ -24,21 +25,13 @@ def noise_along_eigenvectors() -> Evidence:
     deviations = samples - samples.mean(axis=0)
     total, trace = float(eigenvalues @ variances), trace_product(model.covariance, model.hessian)
     products = network.hessian_vector_product(weights, data, deviations.T)
-    return Evidence(
-        "identity",
-        (
-            Comparison("tr(ΣH)", total, trace),
-            Comparison(
-                "tr(ΣH), sample by sample",
-                total,
-                float(np.einsum("in,ni->", deviations, products) / len(data)),
-            ),
-            Comparison("tr Σ", float(variances.sum()), float(np.mean(np.sum(deviations**2, axis=1)))),
-        ),
-    )
+    yield "tr(ΣH)", total, trace
+    yield "tr(ΣH), sample by sample", total, np.einsum("in,ni->", deviations, products) / len(data)
+    yield "tr Σ", variances.sum(), np.mean(np.sum(deviations**2, axis=1))
 
 
-def correlations_raise_curvature() -> Evidence:
+@check("Monte Carlo")
+def correlations_raise_curvature() -> Rows:
     """The factor from real updates of single samples, and as the ratio of two learning rates of SGD."""
     network, weights, data = _small_network()
     model = local_model(network, weights, data)
@@ -54,39 +47,28 @@ def correlations_raise_curvature() -> Evidence:
         float(expected_step(model.with_correlations(share), SGD(), small, exact).optimal_lr)
         for share in (0, 1)
     )
-    return Evidence(
-        "Monte Carlo",
-        (
-            against_sample("correlations shuffled away", factor, met / np.array(alone)),
-            Comparison("learning rates at 1e-4 B_noise", factor, apart / real, tolerance=2e-3),
-        ),
-    )
+    yield "correlations shuffled away", factor, met / np.array(alone)
+    yield near("learning rates at 1e-4 B_noise", factor, apart / real, tolerance=2e-3)
 
 
-def mean_field_on_a_network() -> Evidence:
+@check("approximation", where="four hidden units, 300 steps; SignSGD at B = 4")
+def mean_field_on_a_network() -> Rows:
     """Learning rates of the mean field with the covariance of real gradients, against real updates."""
-    rows = _predicted_and_real(share=1.0)
-    figures = {("Adam", 4): -0.07, ("Adam", 64): -0.09, ("SignSGD", 4): 0.25, ("SignSGD", 64): -0.21}
-    return _ratios(rows, figures, "four hidden units, 300 steps; SignSGD at B = 4")
+    yield from _off_on_a_network(1.0, (-0.07, -0.09, 0.25, -0.21))
 
 
-def strangers_on_a_network() -> Evidence:
+@check("approximation", where="four hidden units, 300 steps; SignSGD at B = 4")
+def strangers_on_a_network() -> Rows:
     """The same with the correlations of the noise left out."""
-    rows = _predicted_and_real(share=0.0)
-    figures = {("Adam", 4): 1.84, ("Adam", 64): 0.43, ("SignSGD", 4): 3.47, ("SignSGD", 64): 1.49}
-    return _ratios(rows, figures, "four hidden units, 300 steps; SignSGD at B = 4")
+    yield from _off_on_a_network(0.0, (1.84, 0.43, 3.47, 1.49))
 
 
-def _ratios(
-    rows: dict[tuple[str, int], tuple[float, float, float]],
-    figures: dict[tuple[str, int], float],
-    where: str,
-) -> Evidence:
-    comparisons = []
-    for (rule, size), off in figures.items():
-        predicted, real, error = rows[rule, size]
-        comparisons.append(missed(f"η* of {rule}, B = {size}", predicted, real, off, standard_error=error))
-    return Evidence("approximation", tuple(comparisons), where=where)
+def _off_on_a_network(share: float, offs: tuple[float, ...]) -> Rows:
+    found = _predicted_and_real(share)
+    cases = (("Adam", 4), ("Adam", 64), ("SignSGD", 4), ("SignSGD", 64))
+    for (rule, size), off in zip(cases, offs, strict=True):
+        predicted, real, error = found[rule, size]
+        yield missed(f"η* of {rule}, B = {size}", predicted, real, off, standard_error=error)
 
 
 def _predicted_and_real(share: float) -> dict[tuple[str, int], tuple[float, float, float]]:

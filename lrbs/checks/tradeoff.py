@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from scipy.optimize import minimize
 
-from lrbs.checks.evidence import Comparison, Evidence, holds, missed, stated
+from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.findings import Validity
 from lrbs.checks.problems import dense_model
 from lrbs.checks.schedules import CURVATURES, sgd_to_target, slow_runs
@@ -39,28 +39,24 @@ def gain_per_example(model: LocalModel, batch_size: float, seed: int) -> tuple[f
     return float(step.loss_decrease) / batch_size, float(step.loss_decrease_se) / batch_size
 
 
-def efficiency_counted() -> Evidence:
+@check("Monte Carlo")
+def efficiency_counted() -> Rows:
     """What simulated steps gain per example, at B_noise and elsewhere, against very small batches."""
     model = dense_model()
     # Per example the gain tends to Delta L_max / B_noise: from the model, and from the smallest batch.
     limit = model.max_loss_decrease / model.noise_scale
     small, error = gain_per_example(model, model.noise_scale / 1000, 20)
-    rows = [Comparison("gain per example, B → 0", limit / 1.001, small, error)]
+    yield "gain per example, B → 0", limit / 1.001, (small, error)
     for seed, share in enumerate((0.9, 0.5, 0.1), start=21):
         B = float(batch_size_at_efficiency(model.noise_scale, share))
         gain, error = gain_per_example(model, B, seed)
-        rows.append(
-            Comparison(
-                f"share at B = {B / model.noise_scale:.3g} B_noise", share, gain / limit, error / limit
-            )
-        )
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"share at B = {B / model.noise_scale:.3g} B_noise", share, (gain / limit, error / limit)
 
 
-def overhead_counted() -> Evidence:
+@check("Monte Carlo")
+def overhead_counted() -> Rows:
     """Simulated steps against the line of linear scaling from three references."""
     model = dense_model()
-    rows = []
     for seed, (reference, overhead) in enumerate(((0.01, 0.2), (0.3, 0.2), (1.0, 0.5)), start=30):
         start = reference * model.noise_scale
         B = float(batch_size_at_overhead(model.noise_scale, start, overhead))
@@ -68,9 +64,8 @@ def overhead_counted() -> Evidence:
         last, last_se = gain_per_example(model, B, seed + 10)
         ratio = first / last
         error = ratio * float(np.hypot(first_se / first, last_se / last))
-        rows.append(Comparison(f"steps over linear, B₀ = {reference:g} B_noise", 1 + overhead, ratio, error))
-    rows.append(stated("20 % from a small B₀, in B_noise", 0.2, float(batch_size_at_overhead(1, 1e-9)), 1e-6))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"steps over linear, B₀ = {reference:g} B_noise", 1 + overhead, (ratio, error)
+    yield stated("20 % from a small B₀, in B_noise", 0.2, batch_size_at_overhead(1, 1e-9), 1e-6)
 
 
 # ---------------------------------------------------------------------------- a noise scale that changes
@@ -93,7 +88,11 @@ def descent(share: float) -> tuple[Array, Array]:
     return np.array(scales), noiseless_steps(loss, gains)
 
 
-def average_over_a_descent() -> Evidence:
+@check(
+    "approximation",
+    where="SGD to a twentieth of the loss; the mean is over the path of the best exact steps",
+)
+def average_over_a_descent() -> Rows:
     """Runs of SGD whose B_noise grows on the way: the critical batch size fitted, and the mean over them.
 
     The mean is over the path of the best steps. Along a smoother path the steep directions are spent
@@ -107,37 +106,31 @@ def average_over_a_descent() -> Evidence:
     fitted = fit_tradeoff(sizes, runs).critical_batch_size
     scales, ds = descent(1.0)
     best, smooth = critical_average(scales, ds), critical_average(*descent(0.25))
-    return Evidence(
-        "approximation",
-        (
-            missed("mean of B_noise for the fitted B_crit", best, fitted, -0.11, 0.05),
-            missed("... along quarter steps", smooth, fitted, 6.6, 0.1),
-            stated("B_noise at the end over that at first", 87.0, scales[-1] / scales[0], 0.1),
-        ),
-        error=abs(best / fitted - 1),
-        where="SGD to a twentieth of the loss; the mean is over the path of the best exact steps",
-    )
+    yield missed("mean of B_noise for the fitted B_crit", best, fitted, -0.11, 0.05)
+    yield missed("... along quarter steps", smooth, fitted, 6.6, 0.1)
+    yield stated("B_noise at the end over that at first", 87.0, scales[-1] / scales[0], 0.1)
+    return abs(best / fitted - 1)
 
 
 # ------------------------------------------------------------------------------------ varying batches
-def exchange_rate_by_differences() -> Evidence:
+@check("limit")
+def exchange_rate_by_differences() -> Rows:
     """Steps and samples counted along a run at half and twice a batch size, fixed and following the noise.
 
     The chord between the two has the slope of the curve at their geometric mean.
     """
-    rows = []
     mean = float(PROFILE.mean())
     for size in (100.0, 600.0, 3000.0):
         (S, E), (T, F) = (slow_runs(0.0, size * factor, PROFILE) for factor in (0.5, 2.0))
         rate = float(exchange_rate(size, mean))
-        rows.append(Comparison(f"fixed, B = {size:g}", rate, -mean * (F - E) / (T - S), tolerance=0.03))
+        yield near(f"fixed, B = {size:g}", rate, -mean * (F - E) / (T - S), tolerance=0.03)
     for price in (30.0, 600.0):
         (S, E), (T, F) = (slow_runs(0.5, float(np.sqrt(price)) * factor, PROFILE) for factor in (0.5, 2.0))
-        rows.append(Comparison(f"B = √({price:g} B_noise)", price, -mean * (F - E) / (T - S), tolerance=0.03))
-    return Evidence("limit", tuple(rows))
+        yield near(f"B = √({price:g} B_noise)", price, -mean * (F - E) / (T - S), tolerance=0.03)
 
 
-def no_schedule_beats_the_root() -> Evidence:
+@check("quadrature")
+def no_schedule_beats_the_root() -> Rows:
     """The cheapest schedule, searched for at three prices of a step; and a counted run with its product."""
     scales = PROFILE[::500]
     progress = np.linspace(2, 1, scales.size)
@@ -148,7 +141,6 @@ def no_schedule_beats_the_root() -> Evidence:
         return float(pieces.sum()), float(np.exp(logs) @ pieces)
 
     gamma = tradeoff_product(scales, 0.5, progress)
-    rows = []
     for price in (10.0, 300.0, 10_000.0):
 
         def cost(logs: Array, price: float = price) -> float:
@@ -158,19 +150,16 @@ def no_schedule_beats_the_root() -> Evidence:
         found = minimize(cost, np.full(scales.size, 5.0), tol=1e-12)
         S, E = totals(found.x)
         product = (S / least_steps - 1) * (E / least_examples - 1)
-        rows.append(Comparison(f"product at r = {price:g}", gamma, product, tolerance=1e-4))
+        yield near(f"product at r = {price:g}", gamma, product, tolerance=1e-4)
         far = float(np.abs(np.exp(found.x) / frugal_batch_size(scales, price) - 1).max())
         # How far a search stays off, below that, depends on the processor.
-        rows.append(holds(f"batch sizes at r = {price:g} within 0.001 of the root", far < 1e-3))
+        yield holds(f"batch sizes at r = {price:g} within 0.001 of the root", far < 1e-3)
     S, E = slow_runs(0.5, 12.0, PROFILE)
     counted = (S - 1) * (E - 1)
-    rows.append(Comparison("counted run", tradeoff_product(PROFILE, 0.5), counted, tolerance=0.01))
+    yield near("counted run", tradeoff_product(PROFILE, 0.5), counted, tolerance=0.01)
     whole = run_length(12 * np.sqrt(PROFILE), PROFILE, 1 / PROFILE.size)
-    rows += [
-        Comparison("its steps", whole.steps, S, tolerance=0.003),
-        Comparison("its examples", whole.examples / PROFILE.mean(), E, tolerance=0.003),
-    ]
-    return Evidence("quadrature", tuple(rows))
+    yield near("its steps", whole.steps, S, tolerance=0.003)
+    yield near("its examples", whole.examples / PROFILE.mean(), E, tolerance=0.003)
 
 
 VALIDITY = [
