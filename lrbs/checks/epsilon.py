@@ -11,7 +11,6 @@ from scipy.special import erf
 
 from lrbs.approximations import ERF_SLOPE, exact, mean_field, older_route, scalar_mean_field
 from lrbs.checks.evidence import Comparison, Rows, check, holds, missed, near, stated
-from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.mean_field import losing_model
 from lrbs.checks.problems import dense_model, quadratic_loss
 from lrbs.laws.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
@@ -509,79 +508,3 @@ def soft_law_breaks() -> Rows:
         truth = expected_step(model, SoftSignSGD(epsilon), 1.0, exact).loss_decrease
         scalar = soft_law(model, epsilon).loss_decrease(1.0)
         yield missed(f"loss decrease, ϵ = {epsilon:g}", scalar, truth, off, 4e-3)
-
-
-ERRATA = [
-    Erratum(
-        where="10563.18",
-        hand="author",
-        kind="wrong claim",
-        quotation="",
-        says=r"As $\epsilon\to\infty$ SoftSignSGD tends to SGD whose noise has $\pi/2$ times its variance.",
-        finds=r"It tends to SGD itself: $b^2\,\mathbb E[u^2]$ tends to $a^2+1$, not to $a^2+\pi/2$, which is "
-        "{adam_turns_into_sgd[b² E[u²], b = 100, a = 0.5, older route]:.0%} more at $a=0.5$; in the "
-        "example the learning rate comes out {adam_turns_into_sgd[older route: SGD itself]:.0%} too "
-        "small. The constant is left from matching the slope of erf, which plays no part at large "
-        r"$\epsilon$; the mean field has no such remnant.",
-        sure="Certain of the equation as we have it.",
-        check="adam_turns_into_sgd",
-    ),
-    Erratum(
-        where="10563, introduction",
-        hand="author",
-        kind="wrong claim",
-        quotation="",
-        says=r"Large $\epsilon$ matter because they often exceed the square of the gradient.",
-        finds=r"It stands beside $\sqrt v$, so it must be compared with $|g|$: at ten times $g^2$, with "
-        "$g=10^{-3}$, the soft sign is only {epsilon_is_a_gradient[ϵ = 10 g²: missing from 1]:.0e} "
-        "short of the sign.",
-        sure=r"Certain: arithmetic. (Where $\epsilon$ stands under the root, as in some programs, the "
-        "square is right.)",
-        check="epsilon_is_a_gradient",
-    ),
-]
-
-VALIDITY = [
-    Validity(
-        law="Mean field of a soft sign, by coordinate",
-        ids=("11280.21", "11280.22"),
-        assumptions="Normal noise for the figure; the law itself uses mean and variance alone",
-        status="Mean field",
-        error="Mean off by at most {soft_sign_mean_field:.3f}, square by at most "
-        "{soft_sign_square_mean_field:.3f}",
-        breaks="soft_law_breaks",
-    ),
-    Validity(
-        law="Mean of a soft sign by way of the clip",
-        ids=("10563.9", "10563.10"),
-        assumptions="Normal noise; slopes matched at zero signal",
-        status="Heuristic",
-        error="Off by at most {older_soft_mean:.3f}; the clip on the way there by up to "
-        "{clip_for_the_soft_sign[a = b → ∞]:.3f}",
-        breaks="older_soft_mean",
-    ),
-    Validity(
-        law="Square of a soft sign by way of the clip",
-        ids=("10563.11", "10563.12", "10563.13"),
-        assumptions="As for the mean, and one function of a² + π/2 in both",
-        status="Heuristic",
-        error="Off by at most {older_soft_square:.3f}; a factor π/2 at large ϵ and small signal",
-        breaks="adam_turns_into_sgd",
-    ),
-    Validity(
-        law="Soft sign's learning rate, surge and loss decrease",
-        ids=("11280.23", "10563.14", "10563.15", "lrbs.soft-loss", "lrbs.soft-surge"),
-        assumptions="Independent coordinates, one ratio of noise to signal",
-        status="Mean field, scalar",
-        error="Learning rate within {soft_sign_learning_rate:.0%} on six mildly unequal coordinates",
-        breaks="soft_law_breaks",
-    ),
-    Validity(
-        law="Large ϵ: SGD",
-        ids=("10563.2", "10563.16", "10563.17", "10563.18", "lrbs.adam-epsilon"),
-        assumptions="ϵ far above every |g| and every σ/√B",
-        status="Exact in the limit for soft sign and Adam; 10563.18 has a stray π/2",
-        error="The stray constant costs {adam_turns_into_sgd:.0%} of the learning rate at B = 3 here",
-        breaks="adam_turns_into_sgd",
-    ),
-]

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.checks.evidence import Rows, check, missed
-from lrbs.checks.findings import Validity
 from lrbs.checks.problems import dense_model, quadratic_loss
 from lrbs.lab import (
     Dataset,
@@ -29,17 +28,6 @@ from lrbs.rules import SGD, Adam, Layerwise, Muon, SignSGD, UpdateRule
 from lrbs.simulate import draw_gradients, step_from_updates
 from lrbs.step import expected_step
 from lrbs.validation import Array, vector
-
-VALIDITY = [
-    Validity(
-        law="Several steps of SGD at one learning rate",
-        ids=("lrbs.several-steps",),
-        assumptions="Quadratic loss; Σ the same at every step; linear rule",
-        status="Exact on a quadratic",
-        error="Agrees with simulation within {several_steps_simulated:.1%}",
-        breaks="downward_curvature_has_no_floor",
-    ),
-]
 
 
 @check("Monte Carlo")

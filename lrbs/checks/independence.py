@@ -18,7 +18,6 @@ from lrbs.checks.evidence import (
     near,
     stated,
 )
-from lrbs.checks.findings import Erratum, Validity
 from lrbs.laws.correlation import arcsine_trace, correlated_law, correlation_trace
 from lrbs.laws.heavy_tails import contaminated_sign_mean, sign_variance
 from lrbs.laws.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
@@ -469,76 +468,3 @@ def heavy_tails_defeat_the_variance() -> Rows:
     rng = np.random.default_rng(67)
     means = rng.standard_cauchy((20_000, 8)).mean(axis=1)
     yield "Cauchy noise, B = 8: as B = 1", cauchy, np.sign(signal + means)
-
-
-ERRATA = [
-    Erratum(
-        where="11285, first section",
-        hand="author",
-        kind="overstatement",
-        quotation="",
-        says=r"Results depend on the noise only through $\operatorname{tr}\Sigma$, so that one variance for "
-        "all entries will do.",
-        finds=r"With $H=\operatorname{diag}(10,1)$, $g=(1,1)$ and $\operatorname{tr}\Sigma=2$, SGD's "
-        r"$B_{\text{noise}}$ is {trace_is_not_all[1.9 along the sharp direction]:.2f} or "
-        "{trace_is_not_all[1.9 along the flat direction]:.2f} for variances of 1.9 and 0.1, as the "
-        r"larger lies along the sharp or the flat direction. What depends on $\operatorname{tr}\Sigma$ "
-        r"alone is $B_{\text{simple}}$, which has been put in its place by then.",
-        sure="Certain of the example. The sentence itself may say more than our paraphrase.",
-        check="trace_is_not_all",
-    ),
-]
-
-VALIDITY = [
-    Validity(
-        law="Mean field of correlated signs",
-        ids=("lrbs.cross-moment", "11280.13"),
-        assumptions="None on the distribution; the figure is for normal noise",
-        status="Mean field",
-        error="A product of two signs off by at most {product_of_two_signs[largest gap without signal]:.4f} "
-        "without signal, "
-        "{product_of_two_signs:.2f} with any",
-        breaks="opposed_noise",
-    ),
-    Validity(
-        law="Correlated signs at small batches",
-        ids=("lrbs.arcsine", "lrbs.orthant", "lrbs.arcsine-trace"),
-        assumptions="Normal noise",
-        status="Exact; the mean field within a factor √(π/2) of it if every product of correlation and "
-        "curvature is non-negative",
-        error="Mean field off by at most {mean_field_at_small_batches:.0%} at eight points with Σ = H",
-        breaks="opposed_noise",
-    ),
-    Validity(
-        law="The scalar law with correlations",
-        ids=(
-            "lrbs.correlated-moments",
-            "lrbs.correlated-lr",
-            "lrbs.correlated-surge",
-            "lrbs.correlated-loss",
-        ),
-        assumptions="One ratio of noise to signal",
-        status="Mean field, scalar",
-        error="Learning rate within {correlated_scalar_form:.0%} on a hundred unequal coordinates",
-        breaks="correlation_moves_the_surge",
-    ),
-    Validity(
-        law="One noise scale for unequal coordinates",
-        ids=("lrbs.mean-ratio", "lrbs.fitted-scale"),
-        assumptions="Independent coordinates; alignment alone",
-        status="Heuristic",
-        error="Fitted: within {best_single_noise_scale:.0%} at a log-normal spread of 1; B_simple: within "
-        "{best_single_noise_scale[spread 1: with B_simple]:.0%}",
-        breaks="spread_defeats_the_scalar_form",
-    ),
-    Validity(
-        law="What signs see of the noise",
-        ids=("lrbs.central-density", "lrbs.contaminated"),
-        assumptions="Small signal in symmetric noise with a density that is continuous at its centre; "
-        "any signal in a mixture of two normal noises",
-        status="Exact",
-        error="The mean field's slope is off by at most a factor √3 upwards for noise with one hump, "
-        "and without bound downwards",
-        breaks="heavy_tails_defeat_the_variance",
-    ),
-]

@@ -9,7 +9,6 @@ from scipy.special import ndtri
 
 from lrbs.approximations import mean_field, scalar_mean_field, two_sided_mean_field
 from lrbs.checks.evidence import Rows, against_sample, check, missed, near, stated
-from lrbs.checks.findings import Erratum, Validity
 from lrbs.laws.curves import power_saturation
 from lrbs.laws.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz
 from lrbs.model import LocalModel
@@ -264,55 +263,3 @@ def _quintic(values: Array) -> Array:
 
 def _gap(first: ArrayLike, second: ArrayLike) -> float:
     return float(np.abs(np.asarray(first) - np.asarray(second)).max())
-
-
-ERRATA = [
-    Erratum(
-        where="11285.6",
-        hand="author",
-        kind="misprint",
-        quotation="",
-        says=r"The denominator of $B_{\text{simple}}$ is printed as $\Vert G\Vert_F$.",
-        finds=r"Its square is meant, $\operatorname{tr}(G^\top G)$: only so is $B_{\text{simple}}$ a number "
-        "of samples, and the scalar form an average of the one before it.",
-        sure="Certain: units.",
-        check="muon_scalar_form",
-    ),
-    Erratum(
-        where="11285, the text after 11285.7",
-        hand="author",
-        kind="misprint",
-        quotation="",
-        says=r"The alignment is written $\operatorname{msign}(G)^\top G$, which is a matrix.",
-        finds="Its trace is meant: the sum of the singular values.",
-        sure="Certain.",
-        check="muon_alignment",
-    ),
-]
-
-VALIDITY = [
-    Validity(
-        law="Mean update of Muon",
-        ids=("11285.3", "11285.5"),
-        assumptions="Isotropic noise; the average taken inside the inverse root",
-        status="Mean field",
-        error="Alignment within {muon_alignment:.1%} over B = 0.1 to 10 B_simple",
-        breaks="noise_in_few_rows",
-    ),
-    Validity(
-        law="Scalar form for Muon",
-        ids=("11285.6", "11285.8"),
-        assumptions="Singular values of one size",
-        status="Heuristic",
-        error="Alignment off by up to {muon_scalar_form:.0%} for singular values of spread 2",
-        breaks="muon_scalar_form",
-    ),
-    Validity(
-        law="No surge for Muon",
-        ids=("11285.8",),
-        assumptions="The Hessian X → X (GᵀG)^½",
-        status="Exact for full rank, on that Hessian",
-        error="η* off by up to {muon_learning_rate:.0%}",
-        breaks="muon_surge",
-    ),
-]

@@ -12,7 +12,6 @@ from lrbs.checks.evidence import (
     missed,
     stated,
 )
-from lrbs.checks.findings import Validity
 from lrbs.checks.problems import dense_model
 from lrbs.checks.update_rms import unequal_signals
 from lrbs.laws.averaging import ema_noise_factor
@@ -236,40 +235,3 @@ def gradient_averages() -> Rows:
     read, true = noise_scale_from_workers(averaged, 8).noise_scale, model.simple_noise_scale
     off = float(ema_noise_factor(0.9)) - 1
     yield missed("momentum taken for gradients", read, true, off, 0.2)
-
-
-VALIDITY = [
-    Validity(
-        law="B_simple from samples, workers, two batch sizes",
-        ids=("lrbs.noise-samples", "lrbs.noise-two-batches", "10542.d49"),
-        assumptions="Independent samples, drawn afresh; weights that hardly move over the steps averaged",
-        status="Unbiased above and below the line",
-        error="None on average",
-        breaks="gradient_averages",
-    ),
-    Validity(
-        law="Interval of the noise scale",
-        ids=("lrbs.noise-interval", "lrbs.noise-running", "lrbs.noise-one-pass"),
-        assumptions="Normal estimates from independent parts",
-        status="Exact for these",
-        error="A single step where noise dominates covers too often, by {coverage_where_noise_dominates:.2f}",
-        breaks="coverage_where_noise_dominates",
-    ),
-    Validity(
-        law="Noise scale read off a log",
-        ids=("lrbs.noise-momentum", "lrbs.noise-update-rms"),
-        assumptions="Gradient still over the memory; for the RMS one ratio of signal to noise for all",
-        status="Exact in the mean square; the RMS: mean field",
-        error="From the RMS {noise_scale_read_off_the_update_rms:.0%} at B = 0.01 B_simple, β = 0.9, 0.95; "
-        "from the norms none",
-        breaks="two_norms_under_a_turning_gradient",
-    ),
-    Validity(
-        law="The ℓ₁ and nuclear noise scales",
-        ids=("lrbs.noise-l1", "lrbs.noise-nuclear", "lrbs.noise-l1-floor"),
-        assumptions="Many more samples than the value; a bound on the alignment, not its size",
-        status="Bound",
-        error="Too small by {l1_scale_from_few_samples:.0%} from a tenth as many samples",
-        breaks="l1_scale_from_few_samples",
-    ),
-]

@@ -17,7 +17,6 @@ from lrbs.checks.evidence import (
     near,
     stated,
 )
-from lrbs.checks.findings import Erratum, Validity
 from lrbs.checks.mean_field import surging_model
 from lrbs.checks.problems import minimised_loss
 from lrbs.checks.sign import RATIOS
@@ -390,99 +389,3 @@ def small_batch_law_of_the_surge_paper() -> Rows:
     yield stated("no surge at all: paper's peak / B_simple", 2.20, small_batch_peak(none) / 64.0, 0.02)
     yield holds("the exact curve has none", np.isinf(searched_peak(none)))
     return late_row.relative
-
-
-ERRATA = [
-    Erratum(
-        where="10542, closing remarks on the surge paper",
-        hand="author",
-        kind="overstatement",
-        quotation="直觉上比逐点的假设……更为合理一些，所以原则上结论会更为精准",
-        says="By intuition it [one average ratio for all coordinates] is more reasonable than the "
-        "assumption point by point …, so in principle its conclusions will be more accurate.",
-        finds="That a surge need not come it does get right, and the paper's law does not. Of the batch "
-        "size of the peak the paper's law is nearer, or as near, wherever we looked. With one ratio "
-        r"and a late surge ($\beta^*=0.98$) it finds {small_batch_law_of_the_surge_paper[late surge: "
-        "paper]:x} times the true batch size, the article's form "
-        "{small_batch_law_of_the_surge_paper[late surge: older route]:x} times. With log-normal "
-        "ratios of spread 1.5 in a hundred coordinates and an early surge it finds "
-        "{small_batch_law_of_the_surge_paper[early surge, spread 1.5: paper]:x} times, the article's "
-        "form {small_batch_law_of_the_surge_paper[early surge, spread 1.5: older route]:x} times, the "
-        "mean field {small_batch_law_of_the_surge_paper[early surge, spread 1.5: mean field]:x} times.",
-        sure="Of these examples certain. Where else each is nearer is open, and the text says only in "
-        "principle.",
-        check="small_batch_law_of_the_surge_paper",
-    ),
-    Erratum(
-        where="10542, answers 1 and 2, on complexity",
-        hand="questions and answers",
-        kind="wrong claim",
-        quotation="当模型和训练过程达到一定复杂程度时展现出的新的特性",
-        says="[The surge is] a new property that shows once model and training have reached a certain "
-        "complexity.",
-        finds=r"Three coordinates suffice ($H=\mathbf 1\mathbf 1^\top+0.01\,I$: $\beta^*=$ "
-        "{surge_needs_three_coordinates[N = 3, H = 1 1ᵀ + 0.01 I: β*]:.3f}). Two never do in the "
-        r"scalar law, since $s^\top Hs\le2\operatorname{tr}H$. (The word for surge has been translated "
-        "as 涌现, emergence.)",
-        sure="Certain: an example and an inequality.",
-        check="surge_needs_three_coordinates",
-    ),
-    Erratum(
-        where="10542, answers 1 and 2, on the peak and the diagonal",
-        hand="questions and answers",
-        kind="overstatement",
-        quotation="如果Hessian矩阵的对角线元素占主导，则最优学习率与批量大小的关系仍然是单调递增的",
-        says="If the diagonal of the Hessian dominates, the optimal learning rate still rises with the "
-        "batch size.",
-        finds="For signs it does, which the answers take for Adam. For Adam itself the later article 11301 "
-        r"finds a peak even with a diagonal Hessian for $\beta_1>1/3$, at "
-        "{surge_needs_three_coordinates[Adam (0.9), diagonal H: peak / B_simple]:.3f} "
-        r"$B_{\text{simple}}$ for 0.9. Answer 2 also leaves out the article's condition "
-        r"$\beta_{\text{noise}}<1$ when it says where the peak lies.",
-        sure="Certain within these laws.",
-        check="surge_needs_three_coordinates",
-    ),
-]
-
-VALIDITY = [
-    Validity(
-        law="Mean of a sign, older route",
-        ids=("10542.17", "10542.18"),
-        assumptions="Normal noise, independent coordinates",
-        status="Approximation of erf, exact to first order at small batches",
-        error="At most {older_coordinate_form:.3f}, always too small",
-        breaks="erf_stand_in_error",
-    ),
-    Validity(
-        law="SignSGD coordinate by coordinate, older route",
-        ids=("10542.20", "10542.21", "10542.23"),
-        assumptions="Quadratic loss, independent normal noise",
-        status="Approximation of erf",
-        error="{older_step_against_simulation:.0%} of the loss decrease for a spread of ratios of 0.5",
-        breaks="sign_products_when_correlated",
-    ),
-    Validity(
-        law="Scalar forms of the older route",
-        ids=("10542.24", "10542.25", "10542.27", "10542.30", "10542.32", "10542.34"),
-        assumptions="As before, and one ratio σᵢ/|gᵢ| for all coordinates",
-        status="Heuristic average over coordinates",
-        error="{scalar_diagonal_form:.0%} too small at spread 1 and B = B_simple/100",
-        breaks="scalar_diagonal_form",
-    ),
-    Validity(
-        law="A power of the saturation law",
-        ids=("10542.29",),
-        assumptions="No surge",
-        status="Guess",
-        error="{best_exponent:.0%} on a surging curve; its exponent can lie below 1/2",
-        breaks="best_exponent",
-    ),
-    Validity(
-        law="Small-batch law of the surge paper",
-        ids=("lrbs.surge-small-batch",),
-        assumptions="Quadratic loss, independent normal noise, every |gᵢ| √B / σᵢ small",
-        status="Exact limit at small batches",
-        error="Its peak is {small_batch_law_of_the_surge_paper:.0%} too small for a late surge",
-        breaks="small_batch_law_of_the_surge_paper",
-    ),
-]

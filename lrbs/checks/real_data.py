@@ -6,7 +6,6 @@ import numpy as np
 
 from lrbs.approximations import exact
 from lrbs.checks.evidence import Rows, check, missed, near
-from lrbs.checks.findings import Validity
 from lrbs.lab import Dataset, TanhNetwork, digits, local_model, survey_steps, train
 from lrbs.laws.spectrum import correlation_factor, noise_spectrum
 from lrbs.operators import trace_product
@@ -107,33 +106,3 @@ def _small_network() -> tuple[TanhNetwork, Array, Dataset]:
     network = TanhNetwork(inputs=64, hidden=2, classes=10)
     start = network.initial_weights(0)
     return network, train(network, start, data, learning_rate=0.1, batch_size=32, steps=50, rng=1), data
-
-
-VALIDITY = [
-    Validity(
-        law="The general mean field on a network, with the covariance of its gradients",
-        ids=("11280.12", "11280.13", "11301.13"),
-        assumptions="Loss quadratic over the step; weights held while averages run",
-        status="Mean field",
-        error="Learning rates of Adam and SignSGD within {mean_field_on_a_network:.0%} on a small network at "
-        "B = 4 and 64; larger ones in the chapters",
-        breaks="strangers_on_a_network",
-    ),
-    Validity(
-        law="Independent coordinates on a network",
-        ids=("11280.5", "11301.20"),
-        assumptions="Noise of one coordinate says nothing of another",
-        status="Fails at small batches",
-        error="Learning rates too large by up to {strangers_on_a_network:.0%} there, by more on larger "
-        "networks",
-        breaks="strangers_on_a_network",
-    ),
-    Validity(
-        law="What correlations do to the curvature that noise meets",
-        ids=("lrbs.noise-spectrum", "lrbs.correlation-factor"),
-        assumptions="None",
-        status="Exact",
-        error="None but rounding; measured by shuffling the correlations away",
-        breaks="strangers_on_a_network",
-    ),
-]

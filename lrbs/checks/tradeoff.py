@@ -8,7 +8,6 @@ import numpy as np
 from scipy.optimize import minimize
 
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
-from lrbs.checks.findings import Validity
 from lrbs.checks.problems import dense_model
 from lrbs.checks.schedules import CURVATURES, sgd_to_target, slow_runs
 from lrbs.model import LocalModel
@@ -160,43 +159,3 @@ def no_schedule_beats_the_root() -> Rows:
     whole = run_length(12 * np.sqrt(PROFILE), PROFILE, 1 / PROFILE.size)
     yield near("its steps", whole.steps, S, tolerance=0.003)
     yield near("its examples", whole.examples / PROFILE.mean(), E, tolerance=0.003)
-
-
-VALIDITY = [
-    Validity(
-        law="The smallest batch needs the fewest examples",
-        ids=("10542.14", "11260.9", "11280.11"),
-        assumptions="Steps to a target, each at its best learning rate, S = S_min (1 + B_noise/B), so that "
-        "E = S_min (B + B_noise) falls all the way down; a learning rate as small as it wants to be",
-        status="Exact on that curve, and silent on runs of fixed length",
-        error="Runs on a given number of tokens have a best batch size instead: in all ten sweeps of dense "
-        "language models with AdamW of [Li et al. 2025](references.md#li2025) the lowest loss is at a batch "
-        "between the smallest and the largest tried, and that batch grows with the tokens. None of the "
-        "scalar laws here has one",
-        breaks="average_over_a_descent",
-    ),
-    Validity(
-        law="Critical batch sizes of several definitions",
-        ids=("lrbs.efficiency", "lrbs.overhead"),
-        assumptions="Steps follow S = S_min (1 + B_noise/B)",
-        status="Exact on that curve",
-        error="None there; real runs scatter around the curve",
-        breaks="average_over_a_descent",
-    ),
-    Validity(
-        law="Critical batch size of a run as a mean of B_noise",
-        ids=("lrbs.critical-average",),
-        assumptions="Steps at the best learning rate of each; a path that does not depend on the batch",
-        status="Exact under these",
-        error="{average_over_a_descent:.0%} in whole runs of SGD on a quadratic",
-        breaks="average_over_a_descent",
-    ),
-    Validity(
-        law="Batches that vary along a run",
-        ids=("lrbs.varying-batch", "lrbs.exchange-rate"),
-        assumptions="As above, with B_noise known at each moment",
-        status="Exact under these",
-        error="None; in whole runs less is won than the product promises",
-        breaks="adaptive_batch_against_fixed",
-    ),
-]

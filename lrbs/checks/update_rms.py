@@ -15,7 +15,6 @@ from lrbs.checks.evidence import (
     near,
     stated,
 )
-from lrbs.checks.findings import Erratum, Validity
 from lrbs.laws.adam import momentum_square, second_average
 from lrbs.laws.adam_finite import corrected_square
 from lrbs.laws.averaging import averaged_mean, ema_gain, ema_noise_factor, ema_weights
@@ -248,70 +247,3 @@ def two_norms_under_a_turning_gradient() -> Rows:
     reading = float(signal_from_momentum_ratio(shown, 0.9))
     yield "length of the average", 0.1 / math.sqrt(1.81 - 1.8 * math.cos(0.1)), gain
     yield missed("B/B_simple read", reading, 0.1, -0.524, 0.02)
-
-
-ERRATA = [
-    Erratum(
-        where="11267, beside 11267.tsim",
-        hand="author",
-        kind="misprint",
-        quotation="",
-        says=r"The update RMS grows with $\beta_1$ and hardly depends on $\beta_2$.",
-        finds=r"It falls with $\beta_1$, as 11267.8 says itself: {simulated_rms_of_pure_noise[(0.8, 0.95): "
-        "stated]:.3f}, {simulated_rms_of_pure_noise[(0.9, 0.95): stated]:.3f}, "
-        "{simulated_rms_of_pure_noise[(0.95, 0.95): stated]:.3f} at 0.8, 0.9, 0.95 with "
-        r"$\beta_2=0.95$. On $\beta_2$ it hardly depends from 0.9 on; below that it does, "
-        "{simulated_rms_of_pure_noise[(0.9, 0.5): stated]:.3f} at 0.5 and "
-        r"{simulated_rms_of_pure_noise[(0.9, 0.2): stated]:.3f} at 0.2, with $\beta_1=0.9$.",
-        sure="Certain of the numbers. The sentence itself may say more than our paraphrase.",
-        check="simulated_rms_of_pure_noise",
-    ),
-    Erratum(
-        where="11267, estimate by mean field",
-        hand="author",
-        kind="note",
-        quotation="",
-        says=r"The mean of $m_t$ is necessarily $\mu$.",
-        finds=r"In the long run. After $t$ steps it is $(1-\beta_1^t)\mu$: "
-        r"{average_before_it_has_settled[E[m₁₀]/μ, stated]:.0%} of it after ten at $\beta_1=0.9$, "
-        "unless corrected for the start, as Adam does.",
-        sure="Certain.",
-        check="average_before_it_has_settled",
-    ),
-]
-
-VALIDITY = [
-    Validity(
-        law="Adam's update RMS",
-        ids=("11267.7", "11267.8"),
-        assumptions="One ratio of signal to noise for all coordinates; stationary averages; 1 − β₂ small",
-        status="Mean field, scalar form",
-        error="{rms_of_pure_noise:.1%} for pure noise at β₂ ≥ 0.95",
-        breaks="rms_over_unequal_coordinates",
-    ),
-    Validity(
-        law="Adam's mean square at finite β₂",
-        ids=("11267.tfinite", "lrbs.adam-square"),
-        assumptions="Normal noise; first order in 1 − β₂",
-        status="First correction to the mean field",
-        error="{square_at_finite_beta2:.1%} at β₂ ≥ 0.95",
-        breaks="mean_field_of_adam_at_small_beta2",
-    ),
-    Validity(
-        law="Noise scale from the update RMS",
-        ids=("11267.9", "lrbs.rms-average"),
-        assumptions="As for the update RMS; the RMS above the level of pure noise",
-        status="Mean field, scalar form",
-        error="{noise_scale_read_off_the_update_rms:.0%} at B = 0.01 B_simple and (0.9, 0.95), "
-        "{noise_scale_read_off_the_update_rms[a true 0.01, corrected]:.0%} when corrected",
-        breaks="rms_over_unequal_coordinates",
-    ),
-    Validity(
-        law="Noise scale from |m| and |g|",
-        ids=("11267.11", "11267.12", "11267.13"),
-        assumptions="Gradient constant over the memory of the average, noise new at every step",
-        status="Exact in the mean square",
-        error="None under these; it needs no normal noise and no equal ratios",
-        breaks="two_norms_under_a_turning_gradient",
-    ),
-]
