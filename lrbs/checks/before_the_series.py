@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from lrbs.approximations import scalar_mean_field
 from lrbs.checks.evidence import Rows, check, missed, near, stated
-from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
+from lrbs.checks.problems import (
+    batch_means,
+    dense_model,
+    fisher_model,
+    minimised_loss,
+    quadratic_loss,
+    skewed,
+    trained_networks,
+)
 from lrbs.laws.flatness import (
-    generalisation_gap,
     natural_gradient_step,
     newton_covariance,
     newton_noise_scale,
@@ -33,17 +38,6 @@ from lrbs.operators import Dense
 from lrbs.rules import SGD, Adam, Preconditioned
 from lrbs.simulate import draw_gradients
 from lrbs.step import expected_step, optimal_lr
-from lrbs.validation import Array
-
-
-def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Exponential numbers of mean 0 and variance 1: nothing normal about one sample's noise."""
-    return rng.exponential(size=shape) - 1
-
-
-def batch_means(model: LocalModel, batch_size: int, runs: int, seed: int) -> Array:
-    """Gradients of batches, each the mean of `batch_size` skewed sample gradients; shape (runs, N)."""
-    return draw_gradients(model, 1.0, (runs, batch_size), seed, skewed).mean(axis=1)
 
 
 # ---------------------------------------------------------------------------------- one increment
@@ -273,46 +267,6 @@ def generalisation_gap_on_digits() -> Rows:
     yield stated("tr H at B = 4", 1.3, hot.sharpness.mean(), 0.25)
 
 
-class TrainedNetworks(NamedTuple):
-    """Networks at one training loss, a number for each seed."""
-
-    loss: Array
-    gap: Array
-    sharpness: Array
-
-
-def trained_networks(
-    batch_size: int, target_loss: float = 0.05, seeds: int = 8, learning_rate: float = 1.0
-) -> TrainedNetworks:
-    """Loss, gap and sharpness of small networks on 200 digits, where the training loss passes a target."""
-    from lrbs.lab import TanhNetwork, digits, train
-
-    training, test = digits(centred=True)
-    few = training.take(np.arange(200))
-    network = TanhNetwork(64, 8, 10)
-    moments = np.arange(25, 601, 25)
-    weights = train(
-        network,
-        network.initial_weights(15, (seeds,)),
-        few,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        steps=moments,
-        rng=16,
-    )
-    losses = network.loss(weights, few)
-    if (losses.min(axis=0) > target_loss).any():
-        raise ValueError(
-            f"target_loss {target_loss:g} is not reached by every network in {moments[-1]} steps"
-        )
-    found = weights[np.argmax(losses <= target_loss, axis=0), np.arange(seeds)]
-    loss = network.loss(found, few)
-    signs = np.random.default_rng(17).choice((-1.0, 1.0), (*found.shape, 60))
-    products = network.hessian_vector_product(found, few, signs)
-    traces = np.sum(signs * products, axis=-2).mean(axis=-1)  # z^T H z over random signs z
-    return TrainedNetworks(loss, generalisation_gap(network.loss(found, test), loss), traces)
-
-
 # ------------------------------------------------------------------------- steps of second order
 @check("Monte Carlo")
 def newton_increments() -> Rows:
@@ -359,16 +313,6 @@ def fisher_from_the_batch() -> Rows:
         measured = optimal_lr((phi @ model.gradient).mean(), np.einsum("ri,ij,rj->r", phi, H, phi).mean())
         law = expected_step(model, rule, batch_size).optimal_lr
         yield missed(f"η*, B = {batch_size}", law, measured, off, 0.1)
-
-
-def fisher_model() -> tuple[LocalModel, Array]:
-    """A model whose Hessian is the Fisher matrix E[g_i g_i^T] of its sample gradients."""
-    rng = np.random.default_rng(22)
-    root = rng.standard_normal((8, 8))
-    gradient = 0.1 * rng.standard_normal(8)
-    covariance = root @ root.T / 8 + 0.5 * np.eye(8)
-    fisher = covariance + np.outer(gradient, gradient)
-    return LocalModel(gradient, covariance, fisher), fisher
 
 
 # ------------------------------------------------------------------------- errors in the sources

@@ -1,13 +1,13 @@
-"""Checks of the page on independence: correlated noise, unequal noise, noise with heavy tails."""
+"""Checks of the page on independence: correlated noise."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.special import erf, ndtr, ndtri
-from scipy.stats import laplace, norm, t, uniform
+from scipy.special import erf, ndtr
+from scipy.stats import norm
 
-from lrbs.approximations import correlated_scalar_mean_field, exact, mean_field, scalar_mean_field
+from lrbs.approximations import correlated_scalar_mean_field, exact, mean_field
 from lrbs.checks.evidence import (
     Comparison,
     Rows,
@@ -18,46 +18,15 @@ from lrbs.checks.evidence import (
     near,
     stated,
 )
+from lrbs.checks.problems import equal_partners, noise_along_curvature, two_coordinates
 from lrbs.laws.correlation import arcsine_trace, correlated_law, correlation_trace
-from lrbs.laws.heavy_tails import contaminated_sign_mean, sign_variance
-from lrbs.laws.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
 from lrbs.model import LocalModel
 from lrbs.normal import sign_product_mean
-from lrbs.operators import Dense, Diagonal
+from lrbs.operators import Dense
 from lrbs.rules import Adam, SignSGD
 from lrbs.simulate import simulated_step
 from lrbs.step import expected_step
 from lrbs.validation import Array
-
-
-# --------------------------------------------------------------------------------- points of training
-def noise_along_curvature(correlated: float = 1.0, size: int = 100, rank: int = 5) -> LocalModel:
-    """Noise whose covariance is the Hessian, with its correlations scaled by a factor in [0, 1].
-
-    Near the optimum of a likelihood the two agree; here both have few large directions.
-    """
-    rng = np.random.default_rng(0)
-    directions = rng.standard_normal((size, rank)) / np.sqrt(rank)
-    hessian = directions @ directions.T + 0.01 * np.eye(size)
-    gradient = 0.1 * hessian @ rng.standard_normal(size)
-    variances = np.diag(np.diag(hessian))
-    return LocalModel(gradient, correlated * hessian + (1 - correlated) * variances, hessian)
-
-
-def two_coordinates(correlation: float) -> LocalModel:
-    """Two coordinates that share curvature and, more or less, noise; one has the weaker signal."""
-    return LocalModel([0.3, 1.0], [[1.0, correlation], [correlation, 1.0]], [[1.0, 0.95], [0.95, 1.0]])
-
-
-def equal_partners(correlation: float, size: int = 64) -> LocalModel:
-    """Many coordinates with one ratio of noise to signal and one correlation between any two."""
-    matrix = correlation * np.ones((size, size)) + (1 - correlation) * np.eye(size)
-    return LocalModel(np.full(size, 0.1), matrix, np.ones((size, size)) + 0.3 * np.eye(size))
-
-
-def log_normal_deviations(spread: float, size: int = 2001) -> Array:
-    """Deviations at the middles of `size` equal shares of a log-normal distribution of median 1."""
-    return np.asarray(np.exp(spread * ndtri((np.arange(size) + 0.5) / size)))
 
 
 def surge_height(model: LocalModel, batch_size: Array, method: object = exact) -> tuple[float, float]:
@@ -338,133 +307,3 @@ def opposed_noise() -> Rows:
     yield "product, exact: least for its means", 2 * erf(1 / np.sqrt(2)) - 1, true
     yield missed("height of the surge, mean field", claimed, truly, 0.41, 1e-2, absolute=True)
     return abs(product - true)
-
-
-# ------------------------------------------------------------------------------------ unequal noise
-@check("limit")
-def noise_scales_as_power_means() -> Rows:
-    """B_simple, and the two ends of the exact alignment of signs."""
-    rng = np.random.default_rng(65)
-    g, sigma = rng.uniform(0.2, 2, 40), np.exp(rng.standard_normal(40))
-    model = LocalModel(g, sigma**2, np.ones(40))
-    total = np.abs(g).sum()
-
-    def alignment(size: float) -> float:
-        return float(mean_field(SignSGD(), g, model.noise(size)).mean @ g / total)
-
-    yield "p = 2, q = 2: B_simple", mean_noise_scale(g, sigma), model.simple_noise_scale
-    yield near(
-        "p = -1, q = 1: small batches",
-        mean_noise_scale(g, sigma, -1, 1) ** -0.5,
-        alignment(1e-9) / 1e-9**0.5,
-        tolerance=1e-5,
-    )
-    yield near(
-        "p = 2, q = 1: large batches",
-        mean_noise_scale(g, sigma, 2, 1) / 2,
-        (1 - alignment(1e7)) * 1e7,
-        tolerance=1e-4,
-    )
-    yield near(
-        "p = 0 as a limit",
-        mean_noise_scale(g, sigma, 0, 1),
-        mean_noise_scale(g, sigma, 1e-6, 1),
-        tolerance=1e-5,
-    )
-    yield stated("back to the power", 0.3, power_of_mean(g, sigma, mean_noise_scale(g, sigma, 0.3, 1)), 1e-6)
-
-
-@check("approximation", where="the scalar form, spread 2, B = B_simple/100")
-def spread_defeats_the_scalar_form() -> Rows:
-    """The mean sign at B = 0.01 B_simple, deviations log-normal, as the spread grows."""
-    z = np.linspace(-9, 9, 20_001)
-    density = norm.pdf(z) * (z[1] - z[0])
-    scalar = float(scalar_mean_field(SignSGD(), np.ones(1), Diagonal([100.0])).mean[0])
-    for spread, of_field, of_scalar in (
-        (0.0, 0.249, 0.249),
-        (0.5, 0.237, -0.137),
-        (1.0, 0.116, -0.661),
-        (2.0, -0.004, -0.883),
-    ):
-        ratio = np.exp(-spread * z) * np.sqrt(0.01 * np.exp(2 * spread**2))
-        truth, field = density @ erf(ratio / 2**0.5), density @ (ratio / np.hypot(ratio, 1))
-        yield missed(f"spread {spread:g}: by coordinate", field, truth, of_field, 5e-3)
-        yield missed(f"spread {spread:g}: scalar form", scalar, truth, of_scalar, 5e-3)
-
-
-@check("approximation", where="alignment, spread 1, B over six decades")
-def best_single_noise_scale() -> Rows:
-    """The fit against a search; which power mean it is; the error that it leaves, and B_simple's."""
-    left = 0.0
-    for spread, power, fit_error, simple_error in ((0.5, -0.735, 0.072, 0.31), (1.0, -0.664, 0.236, 0.77)):
-        sigma = log_normal_deviations(spread)
-        g = np.ones_like(sigma)
-        sizes = np.geomspace(1e-3, 1e3, 25)
-        fit = fitted_noise_scale(g, sigma, sizes)
-        target = np.array([mean_field(SignSGD(), g, Diagonal(sigma**2 / size)).mean.mean() for size in sizes])
-
-        def logarithm(scale: float, target: Array = target, sizes: Array = sizes) -> Array:
-            return np.asarray(-np.log1p(scale / sizes) / 2 - np.log(target))
-
-        grid = np.geomspace(fit / 3, fit * 3, 4001)
-        best = float(grid[np.argmin([np.sum(logarithm(scale) ** 2) for scale in grid])])
-        worst = float(np.abs(np.expm1(logarithm(fit))).max())
-        simple = float(np.abs(np.expm1(logarithm(mean_noise_scale(g, sigma)))).max())
-        left = max(left, worst)
-        yield near(f"spread {spread:g}: fit, searched", fit, best, tolerance=1e-3)
-        yield stated(f"spread {spread:g}: its power", power, power_of_mean(g, sigma, fit), 1e-2)
-        yield stated(f"spread {spread:g}: error left", fit_error, worst, 3e-2)
-        yield stated(f"spread {spread:g}: with B_simple", simple_error, simple, 3e-2)
-    return left
-
-
-# -------------------------------------------------------------------------------------- heavy tails
-@check("limit", where="slope at g = 1e-5 σ")
-def central_density() -> Rows:
-    """The slope of the mean sign at zero signal, five noises; uniform noise has the least."""
-    noises = {
-        "normal": (norm(), np.pi / 2),
-        "Laplace": (laplace(scale=0.5**0.5), 0.5),
-        "Student t, 3 d.o.f.": (t(3, scale=3**-0.5), np.pi**2 / 16),
-        "uniform": (uniform(-(3**0.5), 12**0.5), 3.0),
-    }
-    for name, (noise, variance) in noises.items():
-        apparent = float(sign_variance(noise.pdf(0.0)))
-        slope = float(1 - 2 * noise.cdf(-1e-5)) / 1e-5
-        yield f"{name}: σ²_sign / σ²", variance, apparent
-        yield near(f"{name}: slope", apparent**-0.5, slope, tolerance=1e-4)
-
-
-@check("Monte Carlo")
-def rare_outliers() -> Rows:
-    """Batches with one outlier in a hundred samples: exact sum against draws; both ends."""
-    share, factor, signal = 0.01, 30.0, 0.1
-    rng = np.random.default_rng(66)
-    for size in (1, 30, 300):
-        batches = 40_000 if size < 100 else 8000
-        outliers = rng.binomial(size, share, batches)
-        width = np.sqrt(size - outliers + outliers * factor**2) / size
-        draws = np.sign(signal + width * rng.standard_normal(batches))
-        yield f"B = {size}", contaminated_sign_mean(signal, 1.0, size, share, factor), draws
-    variance = 1 - share + share * factor**2
-    small = contaminated_sign_mean(1e-4, 1.0, 1, share, factor) / 1e-4
-    large = contaminated_sign_mean(1e-4, 1.0, 20_000, share, factor) / 1e-4
-    yield near("B = 1: slope of the core", np.sqrt(2 / np.pi), small, tolerance=0.011)
-    yield near(
-        "B = 20000: slope of the variance", np.sqrt(2 * 20_000 / (np.pi * variance)), large, tolerance=0.01
-    )
-
-
-@check("approximation", where="mean field, one outlier in 100, 30 times as wide, B = 1")
-def heavy_tails_defeat_the_variance() -> Rows:
-    """Rare outliers: the mean field, which sees the variance, against the exact mean sign."""
-    share, factor, signal = 0.01, 30.0, 0.1
-    variance = 1 - share + share * factor**2
-    for size, off in ((1, -0.599), (10, -0.561), (100, -0.22), (10_000, -0.045)):
-        field = mean_field(SignSGD(), np.array([signal]), Diagonal([variance / size])).mean[0]
-        truth = contaminated_sign_mean(signal, 1.0, size, share, factor)
-        yield missed(f"mean sign, B = {size}", field, truth, off, 5e-3)
-    cauchy = 2 / np.pi * np.arctan(signal)
-    rng = np.random.default_rng(67)
-    means = rng.standard_cauchy((20_000, 8)).mean(axis=1)
-    yield "Cauchy noise, B = 8: as B = 1", cauchy, np.sign(signal + means)

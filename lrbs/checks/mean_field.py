@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ from scipy.optimize import brentq, minimize_scalar
 
 from lrbs.approximations import ERF_SLOPE, exact, mean_field, scalar_mean_field
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
-from lrbs.checks.problems import minimised_loss
+from lrbs.checks.problems import losing_model, minimised_loss, surging_model
+from lrbs.checks.runs import sign_run_lengths
 from lrbs.laws.curves import (
     implied_noise_scale,
     normalised_batch_size,
@@ -31,26 +31,6 @@ from lrbs.simulate import simulated_step
 from lrbs.step import expected_step
 from lrbs.tradeoff import fit_tradeoff, hyperbola
 from lrbs.validation import Array
-
-
-def surging_model(size: int = 16, own_curvature: float = 3.0, squared_ratio: float = 64.0) -> LocalModel:
-    """One signal-to-noise ratio for all coordinates, and a Hessian s s^T + own_curvature I, s = sign(g).
-
-    Gradients of either sign and of sizes up to 3, deviations kappa |g|, with kappa^2 = `squared_ratio` =
-    B_simple. Its learning rate surges if size - 1 > own_curvature + 1.
-    """
-    gradient = np.geomspace(0.3, 3.0, size) * (-1.0) ** np.arange(size)
-    signs = np.sign(gradient)
-    hessian = np.outer(signs, signs) + own_curvature * np.eye(size)
-    return LocalModel(gradient, squared_ratio * gradient**2, hessian)
-
-
-def losing_model() -> LocalModel:
-    """One clear coordinate that matters and a hundred noisy ones that spoil its step when they agree."""
-    hessian = 0.001 * np.eye(101)
-    hessian[0, 0] += 1.0
-    hessian[1:, 1:] += 0.01
-    return LocalModel(np.r_[1.0, np.full(100, 0.05)], np.r_[0.1, np.ones(100)] ** 2, hessian)
 
 
 @check("approximation", where="small B; one ratio σ/|g|")
@@ -213,65 +193,6 @@ def loss_scale_identities() -> Rows:
     yield "law over B", law.max_loss_decrease / (1 + law.loss_scale / 5.0), law.loss_decrease(5.0)
     yield "limit, exactly", law.max_loss_decrease, end
     yield missed("scale, and half-way point of the exact curve", law.loss_scale, half_way, -0.302, 0.01)
-
-
-def sign_run_lengths(
-    batch_sizes: Array,
-    safety: float,
-    runs: int = 32,
-    seed: int = 6,
-    draw: Callable[[np.random.Generator, tuple[int, ...]], Array] | None = None,
-    put_back: bool = False,
-    one_ratio: bool = False,
-) -> Array:
-    """Steps that SignSGD needs to a twentieth of its loss, at a fraction of the law's learning rate.
-
-    The quadratic (sum w)^2/2 + |w|^2/2 in 8 dimensions from w = (1, ..., 1), with independent noise of one
-    variance, scaled along the run so that B_simple stays 64; beta* stays (2/7)^(1/2).
-
-    Parameters
-    ----------
-    batch_sizes : ndarray
-    safety : float
-        Learning rate, over that of the scalar law at the point where the run is.
-    runs, seed : int
-    draw : callable, optional
-        ``(rng, shape)`` to independent noise of unit scale; normal unless told.
-    put_back : bool
-        After each step, back to the direction (1, ..., 1) at the same loss.
-    one_ratio : bool
-        Noise in proportion to each |g_i|, so that the ratios stay equal where the gradients do not.
-
-    Returns
-    -------
-    ndarray, shape (len(batch_sizes), runs)
-    """
-    size, noise_scale = 8, 64.0
-    rng = np.random.default_rng(seed)
-    lengths = np.empty((len(batch_sizes), runs))
-    for index, batch_size in enumerate(batch_sizes):
-        w = np.ones((runs, size))
-        start = loss = (w.sum(axis=1) ** 2 + (w**2).sum(axis=1)) / 2
-        beta = float(normalised_batch_size(batch_size, noise_scale))
-        done, count = np.full(runs, np.nan), 0
-        while np.isnan(done).any():
-            g = w.sum(axis=1, keepdims=True) + w
-            signal = np.sign(g).sum(axis=1) ** 2 + size
-            curvature = 2 * size + beta**2 * (signal - 2 * size)
-            eta = safety * beta * np.abs(g).sum(axis=1) / curvature
-            square = g**2 if one_ratio else (g**2).mean(axis=1, keepdims=True)
-            deviation = np.sqrt(noise_scale * square / batch_size)
-            noise = rng.standard_normal(w.shape) if draw is None else draw(rng, w.shape)
-            w = w - eta[:, None] * np.sign(g + deviation * noise)
-            before, loss = loss, (w.sum(axis=1) ** 2 + (w**2).sum(axis=1)) / 2
-            if put_back:
-                w = np.sqrt(loss / start)[:, None] * np.ones(size)
-            reached = np.isnan(done) & (loss <= 0.05 * start)
-            before, after = before[reached], loss[reached]
-            done[reached] = count + np.log(before / (0.05 * start[reached])) / np.log(before / after)
-            count += 1
-        lengths[index] = done
-    return lengths
 
 
 def noise_of_the_line(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import polar
-from scipy.special import ndtri
 
 from lrbs.approximations import mean_field, scalar_mean_field, two_sided_mean_field
 from lrbs.checks.evidence import Rows, against_sample, check, missed, near, stated
+from lrbs.checks.problems import SHAPE, isotropic_model, matrix_gradient
 from lrbs.laws.curves import power_saturation
 from lrbs.laws.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz
 from lrbs.model import LocalModel
@@ -18,24 +18,6 @@ from lrbs.rules import Muon, msign
 from lrbs.simulate import draw_gradients, simulated_step
 from lrbs.step import expected_step, quadratic_loss_change
 from lrbs.validation import Array
-
-SHAPE = (40, 20)
-
-
-def matrix_gradient(spread: float, shape: tuple[int, int] = SHAPE, seed: int = 0) -> Array:
-    """A gradient with log-normal singular values: logarithms at normal quantiles, times `spread`."""
-    rows, columns = shape
-    rng = np.random.default_rng(seed)
-    left = np.linalg.qr(rng.standard_normal((rows, columns)))[0]
-    right = np.linalg.qr(rng.standard_normal((columns, columns)))[0]
-    values = np.exp(spread * ndtri((np.arange(columns) + 0.5) / columns))
-    return np.asarray((left * values) @ right.T)
-
-
-def isotropic_model(gradient: Array, max_lr: float = 1.0) -> LocalModel:
-    """Noise of one variance in every entry, B_simple = 1, and the Hessian of 11285.thessian."""
-    variance = np.sum(gradient**2) / gradient.size
-    return LocalModel(gradient.reshape(-1), np.full(gradient.size, variance), muon_hessian(gradient, max_lr))
 
 
 @check("identity")

@@ -12,8 +12,7 @@ from lrbs.checks.evidence import (
     missed,
     stated,
 )
-from lrbs.checks.problems import dense_model
-from lrbs.checks.update_rms import unequal_signals
+from lrbs.checks.problems import dense_model, unequal_signals
 from lrbs.laws.averaging import ema_noise_factor
 from lrbs.laws.sign import mean_field_sign
 from lrbs.laws.update_rms import momentum_norm, signal_seen_by_rms

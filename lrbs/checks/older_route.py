@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import erf
-from scipy.stats import norm
 
 from lrbs.approximations import ERF_SLOPE, exact, linearised_erf, older_route, scalar_mean_field
 from lrbs.checks.evidence import (
@@ -17,9 +16,7 @@ from lrbs.checks.evidence import (
     near,
     stated,
 )
-from lrbs.checks.mean_field import surging_model
-from lrbs.checks.problems import minimised_loss
-from lrbs.checks.sign import RATIOS
+from lrbs.checks.problems import RATIOS, minimised_loss, spread_model, surging_model
 from lrbs.laws.curves import fit_power_saturation, normalised_batch_size, power_saturation
 from lrbs.laws.erf_route import erf_route_sign, erf_route_step, erf_stand_in
 from lrbs.laws.scalar_law import ScalarLaw
@@ -36,16 +33,6 @@ from lrbs.normal import sign_mean, sign_product_mean
 from lrbs.rules import SignSGD
 from lrbs.simulate import draw_gradients
 from lrbs.step import expected_step
-
-
-def spread_model(spread: float, size: int = 20, own_curvature: float = 4.0) -> LocalModel:
-    """Equal gradients, log-normal deviations (median 2, logarithmic spread `spread`), H = e e^T + c I.
-
-    All entries of e are 1.
-    """
-    deviation = 2 * np.exp(spread * norm.ppf((np.arange(size) + 0.5) / size))
-    hessian = np.ones((size, size)) + own_curvature * np.eye(size)
-    return LocalModel(np.ones(size), deviation**2, hessian)
 
 
 def older_law(model: LocalModel) -> ScalarLaw:

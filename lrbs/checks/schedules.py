@@ -9,7 +9,6 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from lrbs.checks.evidence import Rows, against_sample, check, missed, near, stated
-from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
 from lrbs.laws.clock import Cluster
 from lrbs.laws.practice import (
     cautious_lr,
@@ -39,9 +38,8 @@ from lrbs.validation import Array
 
 if TYPE_CHECKING:
     from lrbs.lab import Dataset, SoftmaxRegression
-
-# Number of directions and their curvatures in the runs of `sgd_to_target`.
-CURVATURES = np.geomspace(1, 50, 200)
+from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
+from lrbs.checks.runs import sgd_to_target, slow_runs
 
 
 # ------------------------------------------------------------------------------------ the beginning
@@ -218,55 +216,6 @@ def noise_scale_along_training() -> Rows:
     yield stated("|g|², first over last", 220.0, squares[0] / squares[-1], 0.1)
 
 
-def sgd_to_target(
-    batch_size: Callable[[Array], Array | float], runs: int, seed: int, share: float = 0.05
-) -> tuple[Array, Array, Array]:
-    """Steps and samples that SGD needs to a share of its loss, at the learning rate of the law in each step.
-
-    A quadratic of 200 directions whose noise does not change, so that B_noise grows as the gradient
-    shrinks. The last step counts as the fraction needed.
-
-    Parameters
-    ----------
-    batch_size : callable
-        Batch sizes for the noise scales of all runs; infinity for exact gradients.
-    runs, seed : int
-    share : float
-
-    Returns
-    -------
-    steps, examples : ndarray, shape (runs,)
-    noise_scale : ndarray, shape (steps,)
-        Mean over the runs, at each step.
-    """
-    rng = np.random.default_rng(seed)
-    w = np.tile(CURVATURES**-0.5, (runs, 1))
-    noise = 2 * np.sum(CURVATURES**3 * w[0] ** 2)  # tr(H Sigma): B_noise is 2 at first
-    deviation = np.sqrt(noise / CURVATURES.sum())
-    start = loss = np.sum(CURVATURES * w**2, axis=1) / 2
-    done, samples = np.full(runs, np.nan), np.zeros(runs)
-    path: list[float] = []
-    while np.isnan(done).any():
-        g = CURVATURES * w
-        gHg = np.sum(CURVATURES * g**2, axis=1)
-        scale = noise / gHg
-        size = np.broadcast_to(batch_size(scale), scale.shape)
-        eta = np.sum(g**2, axis=1) / gHg / (1 + scale / size)
-        w = w - eta[:, None] * (g + deviation / np.sqrt(size)[:, None] * rng.standard_normal(w.shape))
-        before, loss = loss, np.sum(CURVATURES * w**2, axis=1) / 2
-        running = np.isnan(done)
-        part = np.where(
-            loss <= share * start,
-            np.log(before / (share * start)) / np.log(before / np.minimum(loss, share * start)),
-            1.0,
-        )
-        samples[running] += (part * size)[running]
-        reached = running & (loss <= share * start)
-        done[reached] = len(path) + part[reached]
-        path.append(float(scale.mean()))
-    return done, samples, np.array(path)
-
-
 @check(
     "approximation",
     where="samples at 2.2 S_min steps, against no difference to a fixed batch by lrbs.batch-power",
@@ -297,22 +246,6 @@ def adaptive_batch_against_fixed() -> Rows:
         "root of B_noise: samples over fixed", 0.875, samples["root of B_noise"] / samples["fixed"], 0.03
     )
     return abs(1 - share)
-
-
-def slow_runs(power: float, factor: float, profile: Array) -> tuple[float, float]:
-    """Steps and samples, over their limits, of a run counted step by step along a profile of B_noise.
-
-    Each step makes 1/(1 + B_noise/B) of the progress of one with an exact gradient.
-    """
-    length = 400.0  # S_min
-    progress, S, E = 0.0, 0.0, 0.0
-    places = np.linspace(0, length, len(profile))
-    batch = factor * profile**power
-    gains = 1 / (1 + profile / batch)
-    while progress < length:
-        place = np.searchsorted(places, progress)
-        S, E, progress = S + 1, E + batch[place], progress + gains[place]
-    return S / length, E / (length * profile.mean())
 
 
 @check("limit")

@@ -14,6 +14,7 @@ from lrbs.checks.evidence import (
     near,
     stated,
 )
+from lrbs.checks.problems import RATIOS
 from lrbs.laws.curves import normalised_batch_size, power_saturation
 from lrbs.laws.noises import NOISES, sign_bounds
 from lrbs.laws.sign import (
@@ -27,8 +28,6 @@ from lrbs.laws.sign import (
 from lrbs.normal import sign_mean
 from lrbs.operators import Diagonal
 from lrbs.rules import SignSGD
-
-RATIOS = np.geomspace(1e-4, 1e2, 60_001)  # mean over deviation: |g| sqrt(B) / sigma
 
 
 @check("approximation", where="normal noise, at |g| √B / σ = 0.523", absolute=True)

@@ -8,13 +8,13 @@ from scipy.optimize import brentq
 from lrbs.approximations import exact, mean_field
 from lrbs.checks.evidence import Comparison, Rows, check, missed, stated
 from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
+from lrbs.checks.runs import run_lengths
 from lrbs.laws.sgd import linear, saturation
 from lrbs.model import LocalModel
 from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
 from lrbs.simulate import draw_gradients, searched_lr, simulated_step
 from lrbs.step import expected_step, quadratic_loss_change
 from lrbs.tradeoff import examples, hyperbola, steps
-from lrbs.validation import Array
 
 
 @check("Monte Carlo")
@@ -227,42 +227,6 @@ def steps_against_examples() -> Rows:
     ratio = small.mean() / large.mean()
     seen = (ratio - 1) / (1 / 2 - ratio / 512)  # the noise scale that these two lengths imply
     yield stated("B_noise = 32, seen by whole runs", 25.5, seen, 0.05)
-
-
-def run_lengths(
-    batch_sizes: Array, noise_scale: float, runs: int = 12, seed: int = 12, share: float = 1.0
-) -> Array:
-    """Steps that SGD needs to a twentieth of its loss, at a share of the optimal learning rate of every step.
-
-    A quadratic with curvatures from 1 to 50 in 200 directions, and noise of equal variance in each of
-    them, scaled along the run so that B_noise stays at `noise_scale`.
-
-    Returns
-    -------
-    ndarray, shape (len(batch_sizes), runs)
-        Steps, with the last one counted as the fraction needed.
-    """
-    curvature = np.geomspace(1, 50, 200)
-    rng = np.random.default_rng(seed)
-    lengths = np.empty((len(batch_sizes), runs))
-    for index, batch_size in enumerate(batch_sizes):
-        w = np.tile(curvature**-0.5, (runs, 1))
-        start = loss = np.sum(curvature * w**2, axis=1) / 2
-        done = np.full(runs, np.nan)
-        count = 0
-        while np.isnan(done).any():
-            g = curvature * w
-            gHg = np.sum(curvature * g**2, axis=1)
-            eta = share * saturation(batch_size, np.sum(g**2, axis=1) / gHg, noise_scale)
-            deviation = np.sqrt(noise_scale * gHg / curvature.sum() / batch_size)
-            w = w - eta[:, None] * (g + deviation[:, None] * rng.standard_normal(w.shape))
-            before, loss = loss, np.sum(curvature * w**2, axis=1) / 2
-            reached = np.isnan(done) & (loss <= 0.05 * start)
-            part = np.log(before / (0.05 * start)) / np.log(before / loss)
-            done[reached] = count + part[reached]
-            count += 1
-        lengths[index] = done
-    return lengths
 
 
 @check(

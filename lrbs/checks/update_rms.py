@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from lrbs.checks.ema import SIGNALS
 from lrbs.checks.evidence import (
     Rows,
     check,
@@ -15,6 +14,7 @@ from lrbs.checks.evidence import (
     near,
     stated,
 )
+from lrbs.checks.problems import SIGNALS, unequal_signals
 from lrbs.laws.adam import momentum_square, second_average
 from lrbs.laws.adam_finite import corrected_square
 from lrbs.laws.averaging import averaged_mean, ema_gain, ema_noise_factor, ema_weights
@@ -119,14 +119,6 @@ def square_at_finite_beta2() -> Rows:
         f"β = {largest[0]}, {largest[1]}; mean square, "
         f"mean/deviation {SIGNALS[errors[largest].argmax()]:.2g}",
     )
-
-
-def unequal_signals(spread: float, level: float, size: int = 20_000) -> tuple[Array, Array]:
-    """Means and deviations whose ratio is log-normal; noise and signal unrelated."""
-    rng = np.random.default_rng(73)
-    deviation = np.exp(spread * rng.standard_normal(size))
-    mean = math.sqrt(level * np.mean(deviation**2)) * np.ones(size)
-    return mean, deviation
 
 
 @check("algebra only", where="within the mean field")

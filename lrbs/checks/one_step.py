@@ -1,23 +1,22 @@
-"""Checks of the pages on a real network."""
+"""Checks of the page on one step of a real network."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from lrbs.approximations import exact
-from lrbs.checks.evidence import Rows, check, missed, near
-from lrbs.lab import Dataset, TanhNetwork, digits, local_model, survey_steps, train
-from lrbs.laws.spectrum import correlation_factor, noise_spectrum
+from lrbs.checks.evidence import Rows, check, missed
+from lrbs.checks.problems import small_network
+from lrbs.lab import TanhNetwork, digits, local_model, survey_steps, train
+from lrbs.laws.spectrum import noise_spectrum
 from lrbs.operators import trace_product
-from lrbs.rules import SGD, Adam, SignSGD, UpdateRule
+from lrbs.rules import Adam, SignSGD, UpdateRule
 from lrbs.step import expected_step
-from lrbs.validation import Array
 
 
 @check("identity")
 def noise_along_eigenvectors() -> Rows:
     """Sums over the spectrum against traces that know no eigenvector, on a small network's real noise."""
-    network, weights, data = _small_network()
+    network, weights, data = small_network()
     model = local_model(network, weights, data)
     eigenvalues, variances = noise_spectrum(model)
     samples = network.per_sample_gradients(weights, data)
@@ -27,27 +26,6 @@ def noise_along_eigenvectors() -> Rows:
     yield "tr(ΣH)", total, trace
     yield "tr(ΣH), sample by sample", total, np.einsum("in,ni->", deviations, products) / len(data)
     yield "tr Σ", variances.sum(), np.mean(np.sum(deviations**2, axis=1))
-
-
-@check("Monte Carlo")
-def correlations_raise_curvature() -> Rows:
-    """The factor from real updates of single samples, and as the ratio of two learning rates of SGD."""
-    network, weights, data = _small_network()
-    model = local_model(network, weights, data)
-    factor = correlation_factor(model)
-    samples = network.per_sample_gradients(weights, data)
-    deviations = samples - samples.mean(axis=0)
-    # A random sign for each coordinate and sample leaves the variances and takes the correlations.
-    signs = np.random.default_rng(0).choice((-1.0, 1.0), (8, *deviations.shape))
-    H = model.hessian.dense()
-    met, *alone = (np.einsum("in,in->", each, each @ H) for each in (deviations, *(signs * deviations)))
-    small = 1e-4 * model.noise_scale
-    apart, real = (
-        float(expected_step(model.with_correlations(share), SGD(), small, exact).optimal_lr)
-        for share in (0, 1)
-    )
-    yield "correlations shuffled away", factor, met / np.array(alone)
-    yield near("learning rates at 1e-4 B_noise", factor, apart / real, tolerance=2e-3)
 
 
 @check("approximation", where="four hidden units, 300 steps; SignSGD at B = 4")
@@ -99,10 +77,3 @@ def _predicted_and_real(share: float) -> dict[tuple[str, int], tuple[float, floa
         numbers = zip(sizes, predicted, real.optimal_lr, real.optimal_lr_se, strict=True)
         rows |= {(name, size): (float(p), float(r), float(se)) for size, p, r, se in numbers}
     return rows
-
-
-def _small_network() -> tuple[TanhNetwork, Array, Dataset]:
-    data, _ = digits()
-    network = TanhNetwork(inputs=64, hidden=2, classes=10)
-    start = network.initial_weights(0)
-    return network, train(network, start, data, learning_rate=0.1, batch_size=32, steps=50, rng=1), data
