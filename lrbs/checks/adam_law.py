@@ -9,15 +9,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from lrbs.approximations import exact, scalar_mean_field
-from lrbs.checks.evidence import (
-    Comparison,
-    Rows,
-    check,
-    holds,
-    missed,
-    near,
-    stated,
-)
+from lrbs.checks.comparison import Comparison
+from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import equal_signal_model, minimised_loss, models_of_one_trace, unit_law
 from lrbs.laws.adam import (
     mean_update,

@@ -10,7 +10,8 @@ from scipy.integrate import quad
 from scipy.special import erf
 
 from lrbs.approximations import ERF_SLOPE, exact, mean_field, older_route, scalar_mean_field
-from lrbs.checks.evidence import Comparison, Rows, check, holds, missed, near, stated
+from lrbs.checks.comparison import Comparison
+from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import dense_model, independent_model, quadratic_loss, soft_moments
 from lrbs.laws.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
 from lrbs.laws.softsign import (

@@ -8,16 +8,8 @@ from scipy.special import erf, ndtr
 from scipy.stats import norm
 
 from lrbs.approximations import correlated_scalar_mean_field, exact, mean_field
-from lrbs.checks.evidence import (
-    Comparison,
-    Rows,
-    against_sample,
-    check,
-    holds,
-    missed,
-    near,
-    stated,
-)
+from lrbs.checks.comparison import Comparison
+from lrbs.checks.evidence import Rows, against_sample, check, holds, missed, near, stated
 from lrbs.checks.problems import equal_partners, noise_along_curvature, two_coordinates
 from lrbs.laws.correlation import arcsine_trace, correlated_law, correlation_trace
 from lrbs.model import LocalModel

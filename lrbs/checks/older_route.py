@@ -7,15 +7,8 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import erf
 
 from lrbs.approximations import ERF_SLOPE, exact, linearised_erf, older_route, scalar_mean_field
-from lrbs.checks.evidence import (
-    Comparison,
-    Rows,
-    check,
-    holds,
-    missed,
-    near,
-    stated,
-)
+from lrbs.checks.comparison import Comparison
+from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import RATIOS, minimised_loss, spread_model, surging_model
 from lrbs.laws.curves import fit_power_saturation, normalised_batch_size, power_saturation
 from lrbs.laws.erf_route import erf_route_sign, erf_route_step, erf_stand_in

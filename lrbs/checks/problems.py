@@ -9,25 +9,19 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import norm
 
-from lrbs.lab import Dataset, TanhNetwork, digits, train
 from lrbs.laws.adam_curves import adam_law
+from lrbs.laws.flatness import generalisation_gap
 from lrbs.laws.muon import muon_hessian
 from lrbs.laws.scalar_law import ScalarLaw
 from lrbs.model import LocalModel
 from lrbs.moments import Method
 from lrbs.operators import Diagonal
-from lrbs.rules import (
-    SoftSignSGD,
-    UpdateRule,
-)
+from lrbs.rules import SoftSignSGD, UpdateRule
 from lrbs.simulate import draw_gradients, searched_lr
 from lrbs.validation import Array
 
 if TYPE_CHECKING:
-    from lrbs.lab import Dataset
-from lrbs.laws.flatness import (
-    generalisation_gap,
-)
+    from lrbs.lab import Dataset, TanhNetwork
 
 SHAPE = (40, 20)
 # Means of batch gradients in units of their deviation, from nearly pure noise to nearly none.
@@ -58,6 +52,9 @@ def minimised_loss(
 
 
 def small_network() -> tuple[TanhNetwork, Array, Dataset]:
+    """A network on digits with few weights, so that its Hessian and covariance are small matrices."""
+    from lrbs.lab import TanhNetwork, digits, train  # a room that no other problem enters
+
     data, _ = digits()
     network = TanhNetwork(inputs=64, hidden=2, classes=10)
     start = network.initial_weights(0)

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from lrbs.approximations import exact, mean_field
-from lrbs.checks.evidence import Comparison, Rows, check, missed, stated
+from lrbs.checks.comparison import Comparison
+from lrbs.checks.evidence import Rows, check, missed, stated
 from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
 from lrbs.checks.runs import run_lengths
 from lrbs.laws.sgd import linear, saturation
