@@ -15,7 +15,8 @@ import pytest
 
 import lrbs
 from lrbs import checks
-from lrbs.checks.evidence import Comparison, Evidence, holds, missed, stated
+from lrbs.checks import Comparison, Evidence
+from lrbs.checks.evidence import holds, missed, stated
 from lrbs.equations import Formula, resolve
 
 EVERY = checks.every()

@@ -38,7 +38,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "lrbs").mkdir()
     (tmp_path / "lrbs" / "a.py").write_text("x = 1\n")
     (tmp_path / "lrbs" / "b.py").write_text("x = 1\n")
-    (tmp_path / "lrbs" / "equations.py").write_text("")
+    (tmp_path / "lrbs" / "equations.py").write_text('FILE = "equations.toml"\n')
     (tmp_path / "lrbs" / "equations.toml").write_text('[page]\n"1.1" = { title = "T", check = "c" }\n')
     (tmp_path / "requirements.txt").write_text("numpy==2.4.6  # via\nruff==1.0\n")
     return tmp_path
@@ -67,6 +67,16 @@ def test_titles_count_where_code_can_see_them(tree: Path) -> None:
     assert after[1] != before[1]
     catalogue.write_text(catalogue.read_text().replace('"c"', '"d"'))
     assert digests.digest(blind, files) != before[0]
+
+
+def test_texts_of_errata_count_where_code_can_see_them(tree: Path) -> None:
+    (tree / "lrbs" / "errata.toml").write_text('[[erratum]]\nfinds = "a"\n')
+    blind, seeing = notebook("lrbs.checks.run(id)"), notebook("lrbs.checks.errata()")
+    before = [digests.digest(each, ["lrbs/errata.toml"]) for each in (blind, seeing)]
+    (tree / "lrbs" / "errata.toml").write_text('[[erratum]]\nfinds = "b"\n')
+    after = [digests.digest(each, ["lrbs/errata.toml"]) for each in (blind, seeing)]
+    assert after[0] == before[0]
+    assert after[1] != before[1]
 
 
 def test_digest_follows_the_pins_of_what_computes(tree: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import html.parser
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import pytest
 import lrbs
 from lrbs import checks
 from lrbs.checks import Comparison, Evidence
-from lrbs.checks.evidence import Miss, against_sample, holds, missed, stated
+from lrbs.checks.comparison import Miss
+from lrbs.checks.evidence import against_sample, holds, missed, stated
 
 NAN = float("nan")
 
@@ -135,7 +137,7 @@ def test_text_table():
         "slope                   1         1.25      20 % ok",
         "depth < 1 & more        1            2   50 % FAILS",
         "mean                    2  2.02 ± 0.01  2.0 s.e. ok",
-        "approximation: largest error 6.4 % (B near 3); FAILED",
+        "against the truth: largest error 6.4 % (B near 3); FAILED",
     ]
     assert repr(Evidence("limit", (GOOD,))) == str(Evidence("limit", (GOOD,)))
     assert str(Evidence("identity", (Comparison("x", 1.0, 1.0),))).endswith(": no error but rounding; passed")
@@ -152,7 +154,7 @@ def test_rows_stand_below_heads_of_their_kind():
         "in print       0.5       0.51            2 % ok",
         "               law      truth            off by",
         "law            0.5          1  -50 %, as stated",
-        "approximation: largest error 50 %; passed",
+        "against the truth: off by 50 %; passed",
     ]
     page = evidence._repr_html_()
     for head in ("formula", "the book", "off by"):
@@ -200,7 +202,9 @@ def test_html_table_says_the_same():
     assert cells.open == []
     for cell in ("slope", "1.25", "20 % ok", "depth < 1 & more", "2.02 ± 0.01", "2.0 s.e. ok"):
         assert cell in cells.texts
-    assert cells.texts[-1] == str(evidence).splitlines()[-1]
+    assert cells.texts[0] == str(evidence).splitlines()[-1]  # the line that is seen when the table is folded
+    assert page.startswith('<details class="lrbs-check"><summary>')
+    assert '<details class="lrbs-check" open>' in replace(evidence, folded=False)._repr_html_()
     assert page == evidence._repr_html_()
 
 

@@ -69,7 +69,7 @@ def test_texts_take_their_figures_from_the_checks(monkeypatch):
     )
     assert findings.with_figures(text) == r"$\frac{a}{b}$: 60 %, 2.0, 0.250, 60.0 %, 0.4"
     assert Validity("law", (), "", "", text, "").measured == findings.with_figures(text)
-    with pytest.raises(LookupError, match=r"no row is named 'none'.*'in print'"):
+    with pytest.raises(LookupError, match=r"no quantity is named 'none'.*'in print'"):
         findings.with_figures("{some_check[none]:.1f}")
 
 

@@ -3,7 +3,7 @@ import pytest
 from scipy.linalg import fractional_matrix_power, polar
 
 import lrbs
-from lrbs.checks.muon import SHAPE, isotropic_model, matrix_gradient
+from lrbs.checks.problems import SHAPE, isotropic_model, matrix_gradient
 from lrbs.laws.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz
 from lrbs.rules import msign
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 import lrbs
 from lrbs import SGD, LocalModel, ScalarLaw, SignSGD, SoftSignSGD, expected_step, scalar_mean_field
 from lrbs.approximations import ERF_SLOPE, linearised_erf
-from lrbs.checks.mean_field import surging_model
-from lrbs.checks.older_route import spread_model
+from lrbs.checks.problems import spread_model, surging_model
 from lrbs.laws import (
     exact_peak_batch_size,
     peak_beta_from_loss_scale,

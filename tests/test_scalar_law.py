@@ -18,7 +18,7 @@ from lrbs import (
     expected_step,
     scalar_mean_field,
 )
-from lrbs.checks.mean_field import losing_model, surging_model
+from lrbs.checks.problems import losing_model, surging_model
 from lrbs.laws import normalised_batch_size
 
 positive = st.floats(0.01, 100)

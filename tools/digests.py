@@ -24,9 +24,14 @@ print(json.dumps([module.__file__ for module in ours if module.__file__]))"""
 
 
 def loaded_files(printed: str) -> list[str]:
-    """Files of lrbs, named from the top of the repository, as `LOADED` printed; data beside modules too."""
+    """Files of lrbs, named from the top of the repository, as `LOADED` printed, and data that they name."""
     modules = [Path(name).resolve().relative_to(ROOT) for name in json.loads(printed)]
-    data = [path.with_suffix(".toml") for path in modules if (ROOT / path.with_suffix(".toml")).exists()]
+    data = {
+        data.relative_to(ROOT)
+        for path in modules
+        for data in (ROOT / path).parent.glob("*.toml")
+        if f'"{data.name}"' in (ROOT / path).read_text(encoding="utf-8")
+    }
     return sorted(path.as_posix() for path in [*modules, *data])
 
 
@@ -50,6 +55,8 @@ def source(path: Path, code: str) -> Any:
     data = tomllib.loads(text)
     if path.name == "equations.toml" and "formulas" not in code:  # the door to titles and chapters
         return {id: line["check"] for lines in data.values() for id, line in lines.items()}
+    if path.stem in ("errata", "validity") and f"checks.{path.stem}(" not in code:
+        return None
     return data
 
 

@@ -75,9 +75,12 @@ def place(path: Path, articles: dict[Path, Tag], repeated: set[str]) -> None:
             link["href"] = "#" + name(target, parts.fragment)
         else:  # files of the site, which the PDF does not hold
             link.unwrap()
-    for folded in article.select(".dropdown, .toggle"):  # what a click opens is open on paper
+    # What a click opens is open on paper.
+    for folded in article.select(".dropdown, .toggle"):
         kept = (name for name in folded.get_attribute_list("class") if name not in ("dropdown", "toggle"))
         folded["class"] = " ".join(map(str, kept))
+    for check in article.select("details.lrbs-check"):
+        check["open"] = ""
     article["id"] = name(path, "")
 
 

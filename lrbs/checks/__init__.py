@@ -8,16 +8,14 @@ One module for each chapter; a check is a function without arguments that return
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable, Iterable, Iterator
-from importlib import import_module
-from pkgutil import iter_modules
-from types import ModuleType
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
-from lrbs.checks.evidence import Claim, Comparison, Evidence, Miss, Stated
-from lrbs.checks.findings import Erratum, Validity
+from lrbs.checks.comparison import Claim, Comparison, Miss, Stated
+from lrbs.checks.evidence import Evidence
+from lrbs.checks.findings import Erratum, Validity, errata, validity
+from lrbs.checks.lookup import every, find
 from lrbs.equations import load
 
 __all__ = [
@@ -35,18 +33,21 @@ __all__ = [
 ]
 
 
-def run(id: str) -> Evidence:
+def run(id: str, *, folded: bool = True) -> Evidence:
     """Run the check of an equation.
 
     Parameters
     ----------
     id : str
         Such as ``"11260.3"``.
+    folded : bool
+        Show one line on a page, the table below it when that is opened; False shows both.
 
     Returns
     -------
     Evidence
-        A table when printed or shown; ``.passed`` is the verdict.
+        A table when printed, a line and a table when shown; ``.passed`` is the verdict, and
+        ``evidence["quantity"]`` the comparison of that name.
 
     Raises
     ------
@@ -55,21 +56,7 @@ def run(id: str) -> Evidence:
     """
     if id not in load():
         raise ValueError(f"id must be that of an equation, one of lrbs.formulas; got {id!r}")
-    return find(load()[id].check)()
-
-
-def find(name: str) -> Callable[[], Evidence]:
-    """The check of a name, with or without that of its module; LookupError if there is none."""
-    module_name, _, name = name.rpartition(".")
-    for module in [import_module(f"{__name__}.{module_name}")] if module_name else _modules():
-        if name in (checks := _checks(module)):
-            return checks[name]
-    raise LookupError(f"no check is named {name!r}")
-
-
-def every() -> dict[str, Callable[[], Evidence]]:
-    """Every check by its name, whether an equation names it or not, in the order of their modules."""
-    return {name: check for module in _modules() for name, check in _checks(module).items()}
+    return replace(find(load()[id].check)(), folded=folded)
 
 
 class Survey(NamedTuple):
@@ -102,36 +89,3 @@ class Survey(NamedTuple):
 def survey() -> Survey:
     """Run every check, a matter of ten to twenty seconds, and count what is compared with what."""
     return Survey.of(check() for check in every().values())
-
-
-def errata() -> list[Erratum]:
-    """Every error found in the sources by running them, by article and number."""
-
-    def place(erratum: Erratum) -> list[str | int]:  # 10542.d6 before 10542.d22
-        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", erratum.where)]
-
-    return sorted((each for module in _modules() for each in getattr(module, "ERRATA", ())), key=place)
-
-
-def validity() -> list[Validity]:
-    """How far each law can be trusted, in the order of the modules of checks."""
-    return [each for module in _modules() for each in getattr(module, "VALIDITY", ())]
-
-
-def _checks(module: ModuleType) -> dict[str, Callable[[], Evidence]]:
-    """The public functions of a module that take nothing and return evidence."""
-    return {
-        name: function
-        for name, function in vars(module).items()
-        if inspect.isfunction(function)
-        and function.__module__ == module.__name__
-        and not name.startswith("_")
-        and function.__annotations__.get("return") == "Evidence"
-        and not inspect.signature(function).parameters
-    }
-
-
-def _modules() -> Iterator[ModuleType]:
-    for info in iter_modules(__path__):
-        if info.name not in ("evidence", "findings"):
-            yield import_module(f"{__name__}.{info.name}")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from lrbs.approximations import scalar_mean_field
-from lrbs.checks.evidence import Comparison, Evidence, against_sample, missed, stated
-from lrbs.checks.findings import Erratum, Validity
-from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
+from lrbs.checks.evidence import Rows, check, missed, near, stated
+from lrbs.checks.problems import (
+    batch_means,
+    dense_model,
+    fisher_model,
+    minimised_loss,
+    quadratic_loss,
+    skewed,
+    trained_networks,
+)
 from lrbs.laws.flatness import (
-    generalisation_gap,
     natural_gradient_step,
     newton_covariance,
     newton_noise_scale,
@@ -34,38 +38,27 @@ from lrbs.operators import Dense
 from lrbs.rules import SGD, Adam, Preconditioned
 from lrbs.simulate import draw_gradients
 from lrbs.step import expected_step, optimal_lr
-from lrbs.validation import Array
-
-
-def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Exponential numbers of mean 0 and variance 1: nothing normal about one sample's noise."""
-    return rng.exponential(size=shape) - 1
-
-
-def batch_means(model: LocalModel, batch_size: int, runs: int, seed: int) -> Array:
-    """Gradients of batches, each the mean of `batch_size` skewed sample gradients; shape (runs, N)."""
-    return draw_gradients(model, 1.0, (runs, batch_size), seed, skewed).mean(axis=1)
 
 
 # ---------------------------------------------------------------------------------- one increment
-def square_root_rule_keeps_increments() -> Evidence:
+@check("Monte Carlo")
+def square_root_rule_keeps_increments() -> Rows:
     """Covariance of sampled increments before and after the batch grows 16-fold, under either rule."""
     model = dense_model(size=3)
     eta, growth = 0.1, 16
     before = increment_covariance(model, eta, 4).dense()
-    rows = []
     for name, rate, size, factor in (
         ("before", eta, 4, 1),
         ("batch x 16, square root", float(square_root_rule(eta, growth)), 4 * growth, 1),
         ("batch x 16, linear", float(linear_rule(eta, growth)), 4 * growth, growth),
     ):
         noise = rate * (batch_means(model, size, 5000, seed=1) - model.gradient)
-        rows.append(against_sample(f"variance, {name}", factor * before[0, 0], noise[:, 0] ** 2))
-        rows.append(against_sample(f"covariance, {name}", factor * before[0, 1], noise[:, 0] * noise[:, 1]))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"variance, {name}", factor * before[0, 0], noise[:, 0] ** 2
+        yield f"covariance, {name}", factor * before[0, 1], noise[:, 0] * noise[:, 1]
 
 
-def gradient_variance_under_square_root() -> Evidence:
+@check("Monte Carlo")
+def gradient_variance_under_square_root() -> Rows:
     """The square-root rule keeps the variance of the increment; that of the gradient falls as 1/B."""
     model = dense_model(size=3)
     eta, growth = 0.1, 16
@@ -75,49 +68,40 @@ def gradient_variance_under_square_root() -> Evidence:
         increment_covariance(model, after, 4 * growth).trace() / increment_covariance(model, eta, 4).trace()
     )
     gradients = batch_means(model, 4 * growth, 5000, seed=2) - model.gradient
-    return Evidence(
-        "Monte Carlo",
-        (
-            Comparison("increment: variance after/before", 1.0, increment_ratio),
-            Comparison("gradient: variance after/before", 1 / growth, gradient_ratio),
-            against_sample(
-                "the same, sampled", 1 / growth, np.sum(gradients**2, axis=1) / model.noise(4).trace()
-            ),
-        ),
-    )
+    yield "increment: variance after/before", 1.0, increment_ratio
+    yield "gradient: variance after/before", 1 / growth, gradient_ratio
+    yield "the same, sampled", 1 / growth, np.sum(gradients**2, axis=1) / model.noise(4).trace()
 
 
-def increment_signal_to_noise() -> Evidence:
+@check("Monte Carlo")
+def increment_signal_to_noise() -> Rows:
     """Sampled increments at two batch sizes and two learning rates: the rate makes no difference."""
     model = dense_model(size=4)
-    rows = []
     for batch_size in (5, 80):
         for eta in (0.01, 1.0):
             steps = -eta * draw_gradients(model, batch_size, (20, 2000), 3, skewed)
             noise = steps.var(axis=1, ddof=1).sum(axis=-1)
             signal = np.sum(steps.mean(axis=1) ** 2, axis=-1) - noise / 2000  # the mean has noise of its own
             ratio = float(signal_to_noise(model, batch_size))
-            rows.append(against_sample(f"B = {batch_size}, η = {eta:g}", ratio, np.sqrt(signal / noise)))
-    return Evidence("Monte Carlo", tuple(rows))
+            yield f"B = {batch_size}, η = {eta:g}", ratio, np.sqrt(signal / noise)
 
 
-def increment_noise_strength() -> Evidence:
+@check("Monte Carlo")
+def increment_noise_strength() -> Rows:
     """For independent increments x, y of mean zero, E (x.y)^2 = ||C||_F^2."""
     model = dense_model(size=4)
-    rows = []
     for eta, batch_size in ((0.1, 4), (0.4, 64)):
         noise = eta * (draw_gradients(model, batch_size, (2, 40_000), 4) - model.gradient)
         square = noise_strength(model, eta, batch_size) ** 2
         name = f"squared norm, η = {eta}, B = {batch_size}"
-        rows.append(against_sample(name, square, np.sum(noise[0] * noise[1], axis=1) ** 2))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield name, square, np.sum(noise[0] * noise[1], axis=1) ** 2
 
 
-def noise_cost_against_loss() -> Evidence:
+@check("Monte Carlo")
+def noise_cost_against_loss() -> Rows:
     """Twice the loss after noisy steps minus that after the mean step, per unit of learning rate."""
     general = dense_model()
     alike = LocalModel(general.gradient, general.covariance, np.full(general.size, 2.5))
-    rows = []
     for name, model in (("H dense", general), ("H = 2.5 I", alike)):
         for eta, batch_size in ((0.02, 2.0), (0.1, 20.0)):
             noise = draw_gradients(model, batch_size, (20_000,), 5) - model.gradient
@@ -125,29 +109,26 @@ def noise_cost_against_loss() -> Evidence:
             noisy = quadratic_loss(model, -eta * pair).mean(axis=0)
             extra = noisy - quadratic_loss(model, -eta * model.gradient)
             cost = float(noise_cost(model, eta, batch_size))
-            rows.append(against_sample(f"{name}, η = {eta}, B = {batch_size:g}", cost, 2 / eta * extra))
+            yield f"{name}, η = {eta}, B = {batch_size:g}", cost, 2 / eta * extra
     sum_of_variances = 0.1 * 2.5 / 20 * float(general.covariance.diagonal().sum())
-    rows.append(Comparison("ηλ/B sum σ²", float(noise_cost(alike, 0.1, 20)), sum_of_variances))
-    return Evidence("Monte Carlo", tuple(rows))
+    yield "ηλ/B sum σ²", noise_cost(alike, 0.1, 20), sum_of_variances
 
 
 # ------------------------------------------------------------------------------ from steps to paths
-def step_split_into_signal_and_noise() -> Evidence:
+@check("identity")
+def step_split_into_signal_and_noise() -> Rows:
     """The step written with gradient and noise apart, against the rule applied to the batch gradient."""
     model = dense_model(size=3)
     batch = batch_means(model, 5, 2, seed=6)
     weights = np.array([1.0, -2.0, 0.5])
     split = sgd_step(weights, model.gradient, batch - model.gradient, 0.2)
     whole = weights - 0.2 * SGD()(batch[:, None, :])
-    return Evidence(
-        "identity",
-        tuple(
-            Comparison(f"w_{i + 1} after a step", float(split[0, i]), float(whole[0, i])) for i in range(3)
-        ),
-    )
+    for i in range(3):
+        yield f"w_{i + 1} after a step", split[0, i], whole[0, i]
 
 
-def gaussian_step_moments() -> Evidence:
+@check("Monte Carlo")
+def gaussian_step_moments() -> Rows:
     """Steps with normal z, and steps on skewed samples, against -eta g and eta^2 Sigma/B."""
     model = dense_model(size=3)
     eta, batch_size = 0.2, 6
@@ -156,18 +137,15 @@ def gaussian_step_moments() -> Evidence:
     normal = sde_step(np.zeros(3), model.gradient, root, eta, z)
     real = -eta * batch_means(model, batch_size, 30_000, seed=8)
     covariance = increment_covariance(model, eta, batch_size).dense()
-    rows = []
     for name, step in (("normal", normal), ("real", real)):
         noise = step + eta * model.gradient
-        rows += [
-            against_sample(f"{name}: mean", -eta * model.gradient[0], step[:, 0]),
-            against_sample(f"{name}: variance", covariance[1, 1], noise[:, 1] ** 2),
-            against_sample(f"{name}: covariance", covariance[0, 2], noise[:, 0] * noise[:, 2]),
-        ]
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"{name}: mean", -eta * model.gradient[0], step[:, 0]
+        yield f"{name}: variance", covariance[1, 1], noise[:, 1] ** 2
+        yield f"{name}: covariance", covariance[0, 2], noise[:, 0] * noise[:, 2]
 
 
-def sde_against_sgd() -> Evidence:
+@check("approximation", where="variance at t = 1, ηλ = 0.2")
+def sde_against_sgd() -> Rows:
     """The equation solved in short steps against its closed form; then SGD at one eta/B and growing eta.
 
     SGD's variance at a fixed time, from its exact recursion, approaches the equation's in proportion to
@@ -180,12 +158,8 @@ def sde_against_sgd() -> Evidence:
         lambda w: quadratic.curvature * w, root, start, time_step=0.01, steps=100, runs=4000, rng=9
     )[-1]
     exact = sde_cloud(quadratic, start, learning_rate=ratio, batch_size=1, time=[time])
-    rows = [
-        against_sample("equation: mean at t = 1", exact.mean[0, 0], path[:, 0]),
-        against_sample(
-            "equation: variance at t = 1", exact.variance[0, 0], (path[:, 0] - exact.mean[0, 0]) ** 2
-        ),
-    ]
+    yield "equation: mean at t = 1", exact.mean[0, 0], path[:, 0]
+    yield "equation: variance at t = 1", exact.variance[0, 0], (path[:, 0] - exact.mean[0, 0]) ** 2
     variances = {}
     for eta in (0.01, 0.02, 0.1):
         cloud = sgd_cloud(
@@ -194,32 +168,26 @@ def sde_against_sgd() -> Evidence:
         variances[eta] = float(cloud.variance[-1, 0])
     errors = {eta: abs(exact.variance[0, 0] / variance - 1) for eta, variance in variances.items()}
     for eta, off in ((0.01, -0.0107), (0.1, -0.106)):
-        rows.append(
-            missed(f"variance of SGD, ηλ = {2 * eta:g}", exact.variance[0, 0], variances[eta], off, 1e-3)
-        )
+        yield missed(f"variance of SGD, ηλ = {2 * eta:g}", exact.variance[0, 0], variances[eta], off, 1e-3)
     order = float(np.log2(errors[0.02] / errors[0.01]))
-    rows.append(stated("order of the error in η", 1.0, order, 0.02))
-    return Evidence("approximation", tuple(rows), where="variance at t = 1, ηλ = 0.2")
+    yield stated("order of the error in η", 1.0, order, 0.02)
 
 
-def stationary_variance_simulated() -> Evidence:
+@check("Monte Carlo")
+def stationary_variance_simulated() -> Rows:
     """Long runs in three directions, up to near the limit of stability, and the recursion run to its end."""
     quadratic = Quadratic(curvature=[2.0, 10.0, 18.0], variance=[3.0, 1.0, 2.0])
     exact = settled_variance(quadratic, 0.1, 4)
     runs = sgd_runs(quadratic, np.zeros(3), learning_rate=0.1, batch_size=4, steps=60, runs=8000, rng=10)[-1]
     recursion = sgd_cloud(quadratic, np.ones(3), learning_rate=0.1, batch_size=4, steps=300).variance[-1]
-    rows = [
-        against_sample(f"variance, ηλ = {x:g}", exact[i], runs[:, i] ** 2)
-        for i, x in enumerate(0.1 * quadratic.curvature)
-    ]
-    rows += [
-        Comparison("the recursion's end, ηλ = 1.8", float(exact[2]), float(recursion[2])),
-        stated("ηλ = 0.2, in print", 0.02083, float(exact[0]), 3e-4),
-    ]
-    return Evidence("Monte Carlo", tuple(rows))
+    for i, x in enumerate(0.1 * quadratic.curvature):
+        yield f"variance, ηλ = {x:g}", exact[i], runs[:, i] ** 2
+    yield "the recursion's end, ηλ = 1.8", exact[2], recursion[2]
+    yield stated("ηλ = 0.2, in print", 0.02083, exact[0], 3e-4)
 
 
-def temperature_sets_the_cloud() -> Evidence:
+@check("approximation", where="ηλ = 0.2; ηλ/2 in general")
+def temperature_sets_the_cloud() -> Rows:
     """Variance proportional to eta/B: right at small eta lambda, too small by the share eta lambda/2."""
     quadratic = Quadratic(curvature=[2.0], variance=[3.0])
     misses = []
@@ -228,18 +196,13 @@ def temperature_sets_the_cloud() -> Evidence:
         settled = settled_variance(quadratic, eta, batch_size)[0]
         misses.append(missed(f"variance, ηλ = {2 * eta:g}", by_temperature, settled, off))
     runs = sgd_runs(quadratic, [0.0], learning_rate=0.1, batch_size=4, steps=60, runs=20_000, rng=11)[-1]
-    return Evidence(
-        "approximation",
-        (
-            stated("variance by temperature, in print", 0.01875, by_temperature, 1e-9),
-            against_sample("that, corrected by 1/(1 - 0.1)", by_temperature / 0.9, runs[:, 0] ** 2),
-            *misses,
-        ),
-        where="ηλ = 0.2; ηλ/2 in general",
-    )
+    yield stated("variance by temperature, in print", 0.01875, by_temperature, 1e-9)
+    yield "that, corrected by 1/(1 - 0.1)", by_temperature / 0.9, runs[:, 0] ** 2
+    yield from misses
 
 
-def vanishing_learning_rate() -> Evidence:
+@check("limit", where="variance at t = 1 along a direction of curvature 2")
+def vanishing_learning_rate() -> Rows:
     """eta -> 0 at a fixed batch leaves an equation without noise; the noise stays if eta/B does."""
     quadratic = Quadratic(curvature=[2.0], variance=[3.0])
 
@@ -249,38 +212,30 @@ def vanishing_learning_rate() -> Evidence:
 
     limit = float(sde_cloud(quadratic, [1.0], learning_rate=0.025, batch_size=1, time=[1.0]).variance[0, 0])
     slope = np.log2(variance(2e-3, 4) / variance(1e-3, 4))
-    return Evidence(
-        "limit",
-        (
-            stated("B = 4: exponent of η in the variance at t = 1", 1.0, slope, 0.002),
-            Comparison("B = η/0.025, η = 0.001", limit, variance(1e-3, 1e-3 / 0.025), tolerance=0.002),
-        ),
-        where="variance at t = 1 along a direction of curvature 2",
-    )
+    yield stated("B = 4: exponent of η in the variance at t = 1", 1.0, slope, 0.002)
+    yield near("B = η/0.025, η = 0.001", limit, variance(1e-3, 1e-3 / 0.025), tolerance=0.002)
 
 
-def rules_without_bound() -> Evidence:
+@check("Monte Carlo")
+def rules_without_bound() -> Rows:
     """Either rule leaves the stable range: a step multiplies the mean by 1 - eta lambda, here by -2.2."""
     quadratic = Quadratic(curvature=[2.0], variance=[3.0])
-    rows = []
     for name, eta, size in (
         ("linear, batch x 16", float(linear_rule(0.1, 16)), 64),
         ("square root, batch x 256", float(square_root_rule(0.1, 256)), 1024),
     ):
         runs = sgd_runs(quadratic, [1.0], learning_rate=eta, batch_size=size, steps=6, runs=2000, rng=12)
         losses = quadratic.loss(runs)
-        rows.append(stated(f"{name}: ηλ", 3.2, 2 * eta, 1e-9))
+        yield stated(f"{name}: ηλ", 3.2, 2 * eta, 1e-9)
         cloud = sgd_cloud(quadratic, [1.0], learning_rate=eta, batch_size=size, steps=6)
-        rows.append(
-            against_sample(f"{name}: loss after 6 steps", cloud.expected_loss(quadratic)[-1], losses[-1])
-        )
+        yield f"{name}: loss after 6 steps", cloud.expected_loss(quadratic)[-1], losses[-1]
     growth = cloud.expected_loss(quadratic)
-    rows.append(stated("loss after 6 steps over loss before", 13_000, growth[-1] / growth[0], 0.03))
-    return Evidence("Monte Carlo", tuple(rows))
+    yield stated("loss after 6 steps over loss before", 13_000, growth[-1] / growth[0], 0.03)
 
 
 # -------------------------------------------------------------- what the noise is said to do
-def sharpness_by_random_probes() -> Evidence:
+@check("Monte Carlo")
+def sharpness_by_random_probes() -> Rows:
     """Trace of a network's Hessian against z^T H z for random signs z, from products with vectors alone."""
     from lrbs.lab import TanhNetwork, digits, train
 
@@ -290,15 +245,14 @@ def sharpness_by_random_probes() -> Evidence:
         network, network.initial_weights(0), data, learning_rate=0.5, batch_size=20, steps=[0, 200], rng=13
     )
     signs = np.random.default_rng(14).choice((-1.0, 1.0), (network.size, 300))
-    rows = []
     for name, point in zip(("at the start", "after 200 steps"), weights, strict=True):
         products = network.hessian_vector_product(point, data, signs)
         exact = sharpness(Dense(network.hessian(point, data)))
-        rows.append(against_sample(f"tr H {name}", exact, np.sum(signs * products, axis=0)))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"tr H {name}", exact, np.sum(signs * products, axis=0)
 
 
-def generalisation_gap_on_digits() -> Evidence:
+@check("Monte Carlo", where="first of every 25 steps with a training loss below 0.05")
+def generalisation_gap_on_digits() -> Rows:
     """Networks trained on 200 digits at learning rate 1, compared where they fit their data equally well.
 
     From B = 64 to 16 neither gap nor sharpness moves. At B = 4, where eta/B is four times as high again,
@@ -306,61 +260,16 @@ def generalisation_gap_on_digits() -> Evidence:
     """
     cold, warm, hot = (trained_networks(batch_size) for batch_size in (64, 16, 4))
     both = np.hypot(*(runs.gap.std(ddof=1) / np.sqrt(runs.gap.size) for runs in (cold, warm)))
-    return Evidence(
-        "Monte Carlo",
-        (
-            Comparison("gap at B = 16 by that at B = 64", cold.gap.mean(), warm.gap.mean(), float(both)),
-            stated("gap at B = 64", 0.22, cold.gap.mean(), 0.1),
-            stated("gap at B = 4", 0.31, hot.gap.mean(), 0.15),
-            stated("tr H at B = 64", 3.0, cold.sharpness.mean(), 0.15),
-            stated("tr H at B = 4", 1.3, hot.sharpness.mean(), 0.25),
-        ),
-        where="first of every 25 steps with a training loss below 0.05",
-    )
-
-
-class TrainedNetworks(NamedTuple):
-    """Networks at one training loss, a number for each seed."""
-
-    loss: Array
-    gap: Array
-    sharpness: Array
-
-
-def trained_networks(
-    batch_size: int, target_loss: float = 0.05, seeds: int = 8, learning_rate: float = 1.0
-) -> TrainedNetworks:
-    """Loss, gap and sharpness of small networks on 200 digits, where the training loss passes a target."""
-    from lrbs.lab import TanhNetwork, digits, train
-
-    training, test = digits(centred=True)
-    few = training.take(np.arange(200))
-    network = TanhNetwork(64, 8, 10)
-    moments = np.arange(25, 601, 25)
-    weights = train(
-        network,
-        network.initial_weights(15, (seeds,)),
-        few,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        steps=moments,
-        rng=16,
-    )
-    losses = network.loss(weights, few)
-    if (losses.min(axis=0) > target_loss).any():
-        raise ValueError(
-            f"target_loss {target_loss:g} is not reached by every network in {moments[-1]} steps"
-        )
-    found = weights[np.argmax(losses <= target_loss, axis=0), np.arange(seeds)]
-    loss = network.loss(found, few)
-    signs = np.random.default_rng(17).choice((-1.0, 1.0), (*found.shape, 60))
-    products = network.hessian_vector_product(found, few, signs)
-    traces = np.sum(signs * products, axis=-2).mean(axis=-1)  # z^T H z over random signs z
-    return TrainedNetworks(loss, generalisation_gap(network.loss(found, test), loss), traces)
+    yield "gap at B = 16 by that at B = 64", cold.gap.mean(), (warm.gap.mean(), both)
+    yield stated("gap at B = 64", 0.22, cold.gap.mean(), 0.1)
+    yield stated("gap at B = 4", 0.31, hot.gap.mean(), 0.15)
+    yield stated("tr H at B = 64", 3.0, cold.sharpness.mean(), 0.15)
+    yield stated("tr H at B = 4", 1.3, hot.sharpness.mean(), 0.25)
 
 
 # ------------------------------------------------------------------------- steps of second order
-def newton_increments() -> Evidence:
+@check("Monte Carlo")
+def newton_increments() -> Rows:
     """Sampled Newton steps, and their best learning rate by a search over the simulated loss."""
     model = dense_model(size=4, seed=1)
     inverse = np.linalg.inv(model.hessian.dense())
@@ -368,74 +277,64 @@ def newton_increments() -> Evidence:
     covariance = newton_covariance(model, 0.3, 8).dense()
     noise = -0.3 * (batch_means(model, 8, 10_000, seed=17) - model.gradient) @ inverse
     scale = newton_noise_scale(model)
-    rows = [
-        against_sample("variance", covariance[0, 0], noise[:, 0] ** 2),
-        against_sample("covariance", covariance[0, 1], noise[:, 0] * noise[:, 1]),
-        Comparison("limit of η*", 1.0, float(expected_step(model, rule, 1e12).optimal_lr), tolerance=1e-6),
-    ]
+    yield "variance", covariance[0, 0], noise[:, 0] ** 2
+    yield "covariance", covariance[0, 1], noise[:, 0] * noise[:, 1]
+    yield near("limit of η*", 1.0, expected_step(model, rule, 1e12).optimal_lr, tolerance=1e-6)
     for share in (0.2, 1.0):
         found, error = minimised_loss(model, rule, share * scale, samples=10_000, seed=18)
         law = float(saturation(share * scale, 1.0, scale))
-        rows.append(Comparison(f"η* at B = {share:g} B_Newton", law, found, error))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"η* at B = {share:g} B_Newton", law, (found, error)
 
 
-def natural_gradient_law() -> Evidence:
+@check("Monte Carlo")
+def natural_gradient_law() -> Rows:
     """With a Fisher matrix that is known, the law of a fixed preconditioner holds."""
     model, fisher = fisher_model()
     rule = Preconditioned(np.linalg.inv(fisher))
     batch = batch_means(model, 5, 1, seed=19)[0]
     step = natural_gradient_step(np.ones(8), batch, fisher, 0.2)
-    rows = [Comparison("w_1 after a step", float(step[0]), float((1 - 0.2 * rule(batch[None]))[0]))]
+    yield "w_1 after a step", step[0], (1 - 0.2 * rule(batch[None]))[0]
     for batch_size in (2.0, 20.0):
         found, error = minimised_loss(model, rule, batch_size, samples=10_000, seed=20)
         law = float(expected_step(model, rule, batch_size).optimal_lr)
-        rows.append(Comparison(f"η* at B = {batch_size:g}", law, found, error))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"η* at B = {batch_size:g}", law, (found, error)
 
 
-def fisher_from_the_batch() -> Evidence:
+@check("approximation", where="B = 16, eight parameters")
+def fisher_from_the_batch() -> Rows:
     """F from the very batch that it preconditions: the law of a fixed F fails at small batches."""
     model, fisher = fisher_model()
     rule = Preconditioned(np.linalg.inv(fisher))
     H = model.hessian.dense()
-    rows = []
     for batch_size, off in ((16, 1.13), (32, 0.30), (128, 0.019)):
         samples = draw_gradients(model, 1.0, (160_000 // batch_size, batch_size), 21)
         own = np.einsum("rbi,rbj->rij", samples, samples) / batch_size
         phi = np.linalg.solve(own, samples.mean(axis=1)[..., None])[..., 0]
         measured = optimal_lr((phi @ model.gradient).mean(), np.einsum("ri,ij,rj->r", phi, H, phi).mean())
         law = expected_step(model, rule, batch_size).optimal_lr
-        rows.append(missed(f"η*, B = {batch_size}", law, measured, off, 0.1))
-    return Evidence("approximation", tuple(rows), where="B = 16, eight parameters")
-
-
-def fisher_model() -> tuple[LocalModel, Array]:
-    """A model whose Hessian is the Fisher matrix E[g_i g_i^T] of its sample gradients."""
-    rng = np.random.default_rng(22)
-    root = rng.standard_normal((8, 8))
-    gradient = 0.1 * rng.standard_normal(8)
-    covariance = root @ root.T / 8 + 0.5 * np.eye(8)
-    fisher = covariance + np.outer(gradient, gradient)
-    return LocalModel(gradient, covariance, fisher), fisher
+        yield missed(f"η*, B = {batch_size}", law, measured, off, 0.1)
 
 
 # ------------------------------------------------------------------------- errors in the sources
-def sampling_without_replacement() -> Evidence:
+@check("Monte Carlo")
+def sampling_without_replacement() -> Rows:
     """Variance of means of 300 out of 1000 numbers, with and without putting them back."""
     rng = np.random.default_rng(23)
     population = rng.exponential(size=1000)
     variance = population.var()
     without = rng.random((3000, 1000)).argpartition(300, axis=1)[:, :300]
     back = rng.integers(1000, size=(3000, 300))
-    rows = []
     for name, places, factor in (("with", back, 1.0), ("without", without, (1000 - 300) / 999)):
         squares = (population[places].mean(axis=1) - population.mean()) ** 2
-        rows.append(against_sample(f"{name} replacement: variance B/Σ", factor, squares * 300 / variance))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"{name} replacement: variance B/Σ", factor, squares * 300 / variance
 
 
-def learning_rate_exponents() -> Evidence:
+@check(
+    "approximation",
+    where="slope 1/2 against that of the scalar law for one step at B = B_simple",
+    absolute=True,
+)
+def learning_rate_exponents() -> Rows:
     """Local slopes d ln eta*/d ln B: alpha for the conjectured law, and Adam's, which turns negative."""
     model = LocalModel([1.0, 2.0], [3.0, 5.0], [1.0, 4.0])
     scale = model.simple_noise_scale
@@ -447,196 +346,25 @@ def learning_rate_exponents() -> Evidence:
 
     small = 1e-6 * np.exp([-1e-4, 1e-4])
     conjecture = np.diff(np.log((1 + 1 / small) ** -0.75))[0] / 2e-4
-    rows = [stated("(1 + B_noise/B)^-0.75: slope at small B", 0.75, conjecture, 1e-5)]
+    yield stated("(1 + B_noise/B)^-0.75: slope at small B", 0.75, conjecture, 1e-5)
     for ratio, figure in ((0.001, 0.48), (0.01, 0.35), (0.0588, 0.0), (0.1, -0.11), (1.0, -0.20)):
-        rows.append(stated(f"Adam, B = {ratio:g} B_simple", figure, slope(ratio), 0.006, absolute=True))
-    rows.append(missed("square root at B_simple: slope", 0.5, slope(1.0), 0.70, 0.01, absolute=True))
-    return Evidence(
-        "approximation",
-        tuple(rows),
-        where="slope 1/2 against that of the scalar law for one step at B = B_simple",
-        absolute=True,
-    )
+        yield stated(f"Adam, B = {ratio:g} B_simple", figure, slope(ratio), 0.006, absolute=True)
+    yield missed("square root at B_simple: slope", 0.5, slope(1.0), 0.70, 0.01, absolute=True)
 
 
-def no_normal_noise_needed() -> Evidence:
+@check("Monte Carlo")
+def no_normal_noise_needed() -> Rows:
     """SGD's best learning rate by a search over losses under normal and under skewed sample noise."""
     model = dense_model()
     rule = SGD()
     law = float(expected_step(model, rule, 4.0).optimal_lr)
-    rows = []
     for name, updates in (
         ("normal", draw_gradients(model, 4.0, (20_000,), 24)),
         ("exponential", batch_means(model, 4, 20_000, seed=25)),
     ):
         slope = updates @ model.gradient
         bend = np.einsum("ri,ij,rj->r", updates, model.hessian.dense(), updates)
-        rows.append(
-            against_sample(f"{name}: curvature", float(expected_step(model, rule, 4.0).curvature), bend)
-        )
+        yield f"{name}: curvature", expected_step(model, rule, 4.0).curvature, bend
         found = float(optimal_lr(slope.mean(), bend.mean()))
         error = float(np.std(slope - found * bend, ddof=1) / bend.mean() / np.sqrt(len(bend)))
-        rows.append(Comparison(f"{name}: η*", law, found, error))
-    return Evidence("Monte Carlo", tuple(rows))
-
-
-ERRATA = [
-    Erratum(
-        where="10542.d1 to 10542.d3",
-        hand="annotations",
-        kind="note",
-        quotation="由于样本独立同分布",
-        says="As the samples are independent and identically distributed (a batch has covariance "
-        r"$\Sigma/B$).",
-        finds="Right, and the condition is named. An epoch of training does not meet it: drawn without "
-        r"putting back, the samples of a batch are not independent, and the covariance is $\frac\Sigma "
-        r"B\frac{D-B}{D-1}$ for a set of $D$. For 300 of 1000 the run finds "
-        r"{sampling_without_replacement[without replacement: variance B/Σ]:.2f} of $\Sigma/B$.",
-        sure="Certain: an identity, and a simulation agrees.",
-        check="sampling_without_replacement",
-    ),
-    Erratum(
-        where="10542.d6, remark 4",
-        hand="annotations",
-        kind="note",
-        quotation=r"如果保持 $\eta$ 不变增大 $B$，SNR会增加",
-        says=r"If $\eta$ is kept while $B$ grows, the signal-to-noise ratio rises.",
-        finds=r"True, and $\eta$ has no part in it: it cancels from the formula that stands above the "
-        "remark. At a hundred times the learning rate the run finds the same ratio.",
-        sure="Certain: algebra.",
-        check="increment_signal_to_noise",
-    ),
-    Erratum(
-        where="10542.d10",
-        hand="annotations",
-        kind="overstatement",
-        quotation=r"当 $\eta \to 0$ 时，离散迭代趋向于随机微分方程",
-        says=r"As $\eta\to0$ the discrete iteration tends to the stochastic differential equation.",
-        finds=r"As an approximation at small $\eta$ that is right, and the equation, which keeps $\eta$ "
-        "inside, gets the noise right to first order. As a limit at a fixed batch size it is not: "
-        r"there the variance vanishes as $\eta$ to the power {vanishing_learning_rate[B = 4: exponent "
-        "of η in the variance at t = 1]:.2f}, and an equation without noise is left. What must be "
-        r"held is $\eta/B$.",
-        sure="Certain of both; which of the two the sentence means is a matter of reading.",
-        check="vanishing_learning_rate",
-    ),
-    Erratum(
-        where="10542.d22, the sentence after it",
-        hand="annotations",
-        kind="misprint",
-        quotation="这个量衡量了噪声对损失函数曲率的影响",
-        says="This quantity measures the influence of the noise on the curvature of the loss.",
-        finds="On the loss, by way of the curvature, must be meant: it is twice the loss that noise costs in "
-        "a step, per unit of learning rate. The curvature of a quadratic does not notice noise.",
-        sure="Certain of what it measures (a simulation); that the sentence is a slip is our reading.",
-        check="noise_cost_against_loss",
-    ),
-    Erratum(
-        where="10542.d41",
-        hand="annotations",
-        kind="note",
-        quotation=r"OpenAI的经验建议 $\alpha \approx 0.5$，即平方根缩放",
-        says=r"OpenAI's experience suggests $\alpha\approx0.5$, that is, square-root scaling.",
-        finds=r"With $\alpha=0.5$ the formula does give the square root at small batches. With the others "
-        r"that it allows, $0.5<\alpha<1$, the slope there is $\alpha$: {learning_rate_exponents[(1 + "
-        r"B_noise/B)^-0.75: slope at small B]:.2f} for $\alpha=3/4$.",
-        sure="Certain: algebra. What was found at OpenAI we have not looked up.",
-        check="learning_rate_exponents",
-    ),
-    Erratum(
-        where="10542.d42 and the summary",
-        hand="annotations",
-        kind="note",
-        quotation=r"Adam：$\eta \propto \sqrt{B}$（平方根）",
-        says=r"Adam: $\eta\propto\sqrt B$ (square root).",
-        finds=r"The derivation before it names the condition, $B\ll B_{\text{noise}}$; this line and the "
-        r"summary leave it out. For one isolated step from settled averages, at $\beta_1=0.9$ and a "
-        "diagonal Hessian, the scalar law has slopes of {learning_rate_exponents[Adam, B = 0.001 "
-        "B_simple]:.2f}, {learning_rate_exponents[Adam, B = 0.01 B_simple]:.2f} and "
-        "{learning_rate_exponents[Adam, B = 1 B_simple]:.2f} at 0.001, 0.01 and 1 times "
-        r"$B_{\text{simple}}$. Runs of [forty steps](forty-steps.ipynb) come out nearer to the square "
-        "root below the noise scale: the line serves them better than that one step.",
-        sure="Of the slopes certain; they are a law's, not those of runs.",
-        check="learning_rate_exponents",
-    ),
-    Erratum(
-        where="10542.d55",
-        hand="annotations",
-        kind="overstatement",
-        quotation="理论分析基于：…… 3. 梯度噪声高斯分布",
-        says="The theoretical analysis rests on: … 3. normal gradient noise.",
-        finds="For rules that take signs it does. For SGD mean and covariance are enough, as article 11260 "
-        "says: under skewed noise the best learning rate is {no_normal_noise_needed[exponential: "
-        "η*]:.3f}, under normal noise of the same covariance {no_normal_noise_needed[normal: η*]:.3f}.",
-        sure="Certain: no distribution enters the derivation, and a simulation agrees.",
-        check="no_normal_noise_needed",
-    ),
-    Erratum(
-        where="10542, answers 3 and 5",
-        hand="questions and answers",
-        kind="misprint",
-        quotation="主要基于保持梯度方差不变的理论",
-        says="[Square-root scaling] rests mainly on the theory of keeping the variance of the gradient.",
-        finds="That of the increment is meant, as the same answers say in other lines. The variance of the "
-        "gradient falls as $1/B$ whatever the learning rate: at 16 times the batch to "
-        "{gradient_variance_under_square_root[the same, sampled]:.3f} of what it was.",
-        sure="Certain: algebra, and a simulation agrees.",
-        check="gradient_variance_under_square_root",
-    ),
-]
-
-VALIDITY = [
-    Validity(
-        law="Square-root scaling",
-        ids=("10542.2", "10542.d31"),
-        assumptions="The covariance of one increment is what should stay.",
-        status="Exact for what it keeps; a heuristic for training",
-        error="None in the covariance. Of the loss it says nothing: the mean step grows with the learning "
-        "rate, without bound.",
-        breaks="rules_without_bound",
-    ),
-    Validity(
-        law="Linear scaling and the differential equation of SGD",
-        ids=("10542.3", "10542.4", "10542.5", "10542.d33"),
-        assumptions="η times the largest curvature well below 1; noise that does not change along the run; "
-        "means and variances matter, not the shape of the noise.",
-        status="Limit of small η at fixed η/B",
-        error="At ηλ = 0.2 the variance is off by {sde_against_sgd:.0%} at t = 1 and by "
-        "{temperature_sets_the_cloud:.0%} in the end; in proportion to ηλ.",
-        breaks="rules_without_bound",
-    ),
-    Validity(
-        law="Stationary variance of SGD",
-        ids=("lrbs.stationary-variance",),
-        assumptions="Quadratic loss, noise of constant covariance of any distribution, ηλ < 2.",
-        status="Exact on a quadratic",
-        error="None; infinite from ηλ = 2 on.",
-        breaks="rules_without_bound",
-    ),
-    Validity(
-        law="Signal, noise and cost of one increment",
-        ids=("10542.d6", "10542.d22", "10542.d23"),
-        assumptions="Samples of a batch independent; for the cost a quadratic loss.",
-        status="Exact on a quadratic",
-        error="Elsewhere the cost has an error of third order in η.",
-        breaks="second_order_error",
-    ),
-    Validity(
-        law="Noise, sharpness and generalisation",
-        ids=("10542.d30", "10542.d31", "10542.d32", "10542.d33"),
-        assumptions="That noise leads to flat minima, and flat minima to small gaps.",
-        status="Conjecture",
-        error="On networks trained on 200 digits the gap at equal training loss does not depend on the batch "
-        "size, until η/B is so large that the minima are indeed twice as flat; there it is larger.",
-        breaks="generalisation_gap_on_digits",
-    ),
-    Validity(
-        law="Newton and natural gradient",
-        ids=("10542.d53", "10542.d54"),
-        assumptions="H or F known, or estimated from data other than the batch.",
-        status="Exact on a quadratic",
-        error="With F from the batch itself the law is {fisher_from_the_batch:.0%} above η* at twice as "
-        "many samples as parameters.",
-        breaks="fisher_from_the_batch",
-    ),
-]
+        yield f"{name}: η*", law, (found, error)

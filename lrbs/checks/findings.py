@@ -1,7 +1,7 @@
 """What running the equations showed: errors in the sources, and how far each law can be trusted.
 
-Each module of checks may hold a list ``ERRATA`` and a list ``VALIDITY`` of these; the appendices of the book
-are made from them. In their texts ``{check:.1%}`` stands for the error that a check measures now, and
+They stand in ``errata.toml`` and ``validity.toml`` beside this file; the appendices of the book are made from
+them. In their texts ``{check:.1%}`` stands for the error that a check measures now, and
 ``{check[row]:.3g}`` for what its row of that name finds: a figure of the book as this run has it, how far a
 law is off (with ``:x`` the law as a multiple of the truth), or else the reference. Mathematics stands between
 dollar signs.
@@ -10,15 +10,19 @@ dollar signs.
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from importlib.resources import files
+from typing import Any, Literal
 
 import numpy as np
 
-from lrbs.checks.evidence import Comparison, Evidence, Miss
+from lrbs.checks.comparison import Miss
+from lrbs.checks.evidence import Evidence
+from lrbs.checks.lookup import find
 
-__all__ = ["Erratum", "Validity"]
+__all__ = ["Erratum", "Validity", "errata", "validity"]
 
 FIGURE = re.compile(r"\{([a-z]\w+)(?:\[([^:{}][^{}]*?)\])?:(\.\d\w?%?|x)\}")
 
@@ -111,6 +115,35 @@ class Validity:
         return with_figures(self.error)
 
 
+@cache
+def errata() -> tuple[Erratum, ...]:
+    """Every error found in the sources by running them, by article and number."""
+
+    def place(erratum: Erratum) -> list[str | int]:  # 10542.d6 before 10542.d22
+        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", erratum.where)]
+
+    found = (Erratum(**{"quotation": ""} | fields) for fields in _tables("errata.toml", "erratum"))
+    return tuple(sorted(found, key=place))
+
+
+@cache
+def validity() -> tuple[Validity, ...]:
+    """How far each law can be trusted, chapter by chapter."""
+    return tuple(Validity(**fields) for fields in _tables("validity.toml", "law"))
+
+
+def _tables(file: str, name: str) -> list[dict[str, Any]]:
+    """The tables of a file beside this one, each text on one line and each list a tuple."""
+    tables = tomllib.loads((files(__package__) / file).read_text(encoding="utf-8"))[name]
+    return [
+        {
+            key: " ".join(value.split()) if isinstance(value, str) else tuple(value)
+            for key, value in table.items()
+        }
+        for table in tables
+    ]
+
+
 def with_figures(text: str) -> str:
     """A text with the figures that its checks find now."""
 
@@ -130,26 +163,17 @@ def with_figures(text: str) -> str:
 
 def measured(evidence: Evidence, quantity: str) -> float:
     """What a row finds: how far a law is off, without its sign, or else the reference."""
-    row = _row(evidence, quantity)
+    row = evidence[quantity]
     return abs(row.off_by) if isinstance(row, Miss) else row.reference
 
 
 def ratio(evidence: Evidence, quantity: str) -> float:
     """Formula over reference in a row."""
-    row = _row(evidence, quantity)
+    row = evidence[quantity]
     return row.formula / row.reference
-
-
-def _row(evidence: Evidence, quantity: str) -> Comparison:
-    for row in evidence.comparisons:
-        if row.quantity == quantity:
-            return row
-    raise LookupError(f"no row is named {quantity!r}; there are {[c.quantity for c in evidence.comparisons]}")
 
 
 @cache
 def evidence_of(check: str) -> Evidence:
     """A check, run once however many texts speak of it."""
-    from lrbs.checks import find  # which imports the modules that use this one
-
     return find(check)()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from lrbs.approximations import ERF_SLOPE, exact, mean_field, scalar_mean_field
-from lrbs.checks.evidence import Comparison, Evidence, holds, missed, stated
-from lrbs.checks.findings import Erratum, Validity
-from lrbs.checks.problems import minimised_loss
+from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
+from lrbs.checks.problems import losing_model, minimised_loss, surging_model
+from lrbs.checks.runs import sign_run_lengths
 from lrbs.laws.curves import (
     implied_noise_scale,
     normalised_batch_size,
@@ -34,49 +33,28 @@ from lrbs.tradeoff import fit_tradeoff, hyperbola
 from lrbs.validation import Array
 
 
-def surging_model(size: int = 16, own_curvature: float = 3.0, squared_ratio: float = 64.0) -> LocalModel:
-    """One signal-to-noise ratio for all coordinates, and a Hessian s s^T + own_curvature I, s = sign(g).
-
-    Gradients of either sign and of sizes up to 3, deviations kappa |g|, with kappa^2 = `squared_ratio` =
-    B_simple. Its learning rate surges if size - 1 > own_curvature + 1.
-    """
-    gradient = np.geomspace(0.3, 3.0, size) * (-1.0) ** np.arange(size)
-    signs = np.sign(gradient)
-    hessian = np.outer(signs, signs) + own_curvature * np.eye(size)
-    return LocalModel(gradient, squared_ratio * gradient**2, hessian)
-
-
-def losing_model() -> LocalModel:
-    """One clear coordinate that matters and a hundred noisy ones that spoil its step when they agree."""
-    hessian = 0.001 * np.eye(101)
-    hessian[0, 0] += 1.0
-    hessian[1:, 1:] += 0.01
-    return LocalModel(np.r_[1.0, np.full(100, 0.05)], np.r_[0.1, np.ones(100)] ** 2, hessian)
-
-
-def sign_learning_rate_against_minimised_loss() -> Evidence:
+@check("approximation", where="small B; one ratio σ/|g|")
+def sign_learning_rate_against_minimised_loss() -> Rows:
     """The scalar law beside the best learning rate of simulated losses: surge and all."""
     model = surging_model()
     law = ScalarLaw.of_sign(model)
-    rows = []
     for share in (0.03, 0.3, 3.0):
         batch_size = share * law.noise_scale
         found, error = minimised_loss(model, SignSGD(), batch_size, samples=2000, seed=2)
         true = float(expected_step(model, SignSGD(), batch_size, exact).optimal_lr)
-        rows.append(Comparison(f"exact moments, B = {share} B_simple", true, found, error))
+        yield f"exact moments, B = {share} B_simple", true, (found, error)
     sizes = law.noise_scale * np.geomspace(1e-4, 1e3, 400)
     curve = expected_step(model, SignSGD(), sizes, exact).optimal_lr
     ratio = law.optimal_lr(sizes) / curve - 1
-    rows.append(stated("law, largest overshoot", 0.253, ratio.max(), 0.005))
-    rows.append(stated("law, largest undershoot", -0.013, ratio.min(), 0.01))
-    rows.append(stated("height of the exact surge", 1.23, curve.max() / curve[-1], 0.02))
-    rows.append(stated("height of the law's surge", 1.23, law.peak_lr / law.limit_lr, 0.02))
-    return Evidence(
-        "approximation", tuple(rows), error=float(np.abs(ratio).max()), where="small B; one ratio σ/|g|"
-    )
+    yield stated("law, largest overshoot", 0.253, ratio.max(), 0.005)
+    yield stated("law, largest undershoot", -0.013, ratio.min(), 0.01)
+    yield stated("height of the exact surge", 1.23, curve.max() / curve[-1], 0.02)
+    yield stated("height of the law's surge", 1.23, law.peak_lr / law.limit_lr, 0.02)
+    return np.abs(ratio).max()
 
 
-def square_root_slope() -> Evidence:
+@check("limit", where="of the exact curve, B = B_simple/100, off-diagonal sum 3.75 times the trace")
+def square_root_slope() -> Rows:
     """Slope 1/2 of learning rate against batch size, for the law and for the exact curve; where it ends."""
     model = surging_model()
     law = ScalarLaw.of_sign(model)
@@ -88,30 +66,23 @@ def square_root_slope() -> Evidence:
     near = 0.01 * law.noise_scale
     root = law.small_batch_lr(near)
     truth = float(expected_step(model, SignSGD(), near, exact).optimal_lr)
-    return Evidence(
-        "limit",
-        (
-            stated("slope of the law", 0.5, slopes[0], 1e-4),
-            stated("slope of the exact curve", 0.5, slopes[1], 1e-4),
-            missed("square root at B_simple/100, of the law", root, law.optimal_lr(near), 0.042, 0.002),
-            missed("... of the exact curve", root, truth, 0.285, 0.002),
-        ),
-        where="of the exact curve, B = B_simple/100, off-diagonal sum 3.75 times the trace",
-    )
+    yield stated("slope of the law", 0.5, slopes[0], 1e-4)
+    yield stated("slope of the exact curve", 0.5, slopes[1], 1e-4)
+    yield missed("square root at B_simple/100, of the law", root, law.optimal_lr(near), 0.042, 0.002)
+    yield missed("... of the exact curve", root, truth, 0.285, 0.002)
 
 
-def surge_peak() -> Evidence:
+@check("approximation", where="its batch size, β* = 0.52, one ratio, normal noise; β* itself exact")
+def surge_peak() -> Rows:
     """beta* and its batch size against a search along the curve; which Hessians have a peak at all."""
     law = ScalarLaw.of_sign(surging_model())
     found = minimize_scalar(
         lambda log: -float(law.optimal_lr(np.exp(log))), bracket=(0.0, 3.0, 9.0), tol=1e-9
     )
     top = float(np.exp(found.x))
-    rows = [
-        Comparison("β* of the curve", law.peak_beta, float(normalised_batch_size(top, 64.0)), tolerance=1e-5),
-        Comparison("its batch size", law.peak_batch_size, top, tolerance=1e-5),
-        Comparison("its height", law.peak_lr, -float(found.fun)),
-    ]
+    yield near("β* of the curve", law.peak_beta, normalised_batch_size(top, 64.0), tolerance=1e-5)
+    yield near("its batch size", law.peak_batch_size, top, tolerance=1e-5)
+    yield "its height", law.peak_lr, -float(found.fun)
     # A peak inside the range if and only if the off-diagonal sum exceeds the trace.
     rng = np.random.default_rng(3)
     sizes = np.geomspace(1e-3, 1e9, 400)
@@ -123,18 +94,14 @@ def surge_peak() -> Evidence:
         peaked = bool(each.optimal_lr(sizes).argmax() < len(sizes) - 1)
         wrong += peaked != each.has_surge
         surging += each.has_surge
-    rows.append(holds("a surge or none, as said, for 200 random Hessians", wrong == 0))
-    rows.append(stated("200 random Hessians: share with a surge", 0.695, surging / 200, 0.01))
+    yield holds("a surge or none, as said, for 200 random Hessians", wrong == 0)
+    yield stated("200 random Hessians: share with a surge", 0.695, surging / 200, 0.01)
     true_peak = float(exact_peak_batch_size(64.0, law.peak_beta))
-    rows.append(missed("batch size of the exact peak", law.peak_batch_size, true_peak, -0.256, 0.005))
-    return Evidence(
-        "approximation",
-        tuple(rows),
-        where="its batch size, β* = 0.52, one ratio, normal noise; β* itself exact",
-    )
+    yield missed("batch size of the exact peak", law.peak_batch_size, true_peak, -0.256, 0.005)
 
 
-def surge_needs_three_coordinates() -> Evidence:
+@check("published number", where="existence of a surge")
+def surge_needs_three_coordinates() -> Rows:
     """Size does not make a surge: N = 3 has one, N = 2 never; and Adam's needs no off-diagonal curvature."""
     three = ScalarLaw.of_sign(LocalModel(np.ones(3), np.ones(3), np.ones((3, 3)) + 0.01 * np.eye(3)))
     rng = np.random.default_rng(4)
@@ -149,43 +116,35 @@ def surge_needs_three_coordinates() -> Evidence:
     sizes = np.geomspace(1e-3, 1e4, 500)
     adam = expected_step(LocalModel(np.ones(3), np.ones(3), np.ones(3)), Adam(0.9, 0.95), sizes)
     peak = sizes[adam.optimal_lr.argmax()]
-    return Evidence(
-        "published number",
-        (
-            stated("N = 3, H = 1 1ᵀ + 0.01 I: β*", 0.711, three.peak_beta, 0.001),
-            holds("N = 2: none of 300 Hessians surges", beyond == 0),
-            stated("N = 2: the largest of 300", 2.0, largest, 0.02),
-            stated("Adam (0.9), diagonal H: peak / B_simple", 0.0588, peak, 0.03),
-        ),
-        where="existence of a surge",
-    )
+    yield stated("N = 3, H = 1 1ᵀ + 0.01 I: β*", 0.711, three.peak_beta, 0.001)
+    yield holds("N = 2: none of 300 Hessians surges", beyond == 0)
+    yield stated("N = 2: the largest of 300", 2.0, largest, 0.02)
+    yield stated("Adam (0.9), diagonal H: peak / B_simple", 0.0588, peak, 0.03)
 
 
-def no_surge_on_its_own_hessian() -> Evidence:
+@check("approximation", where="small batches, one ratio, normal noise")
+def no_surge_on_its_own_hessian() -> Rows:
     """H = diag(|g|)/eta_max, which SignSGD takes for granted, and SGD's H = I/eta_max: square roots.
 
     No surge in the exact curve either; its square root has another constant.
     """
     g = surging_model().gradient
     sizes = np.array([1.0, 64.0, 1e4])
-    rows = []
     for name, hessian in (("diag |g|", np.abs(g) / 0.2), ("I", np.full(g.size, 1 / 0.2))):
         law = ScalarLaw.of_sign(LocalModel(g, 64.0 * g**2, hessian))
         limit = 0.2 if name == "diag |g|" else 0.2 * float(np.abs(g).mean())
         formula = power_saturation(sizes, limit, 64.0)
-        rows += [
-            Comparison(f"H ~ {name}, B = {b:g}", float(f), float(v))
-            for b, f, v in zip(sizes, formula, law.optimal_lr(sizes), strict=True)
-        ]
+        for b, f, v in zip(sizes, formula, law.optimal_lr(sizes), strict=True):
+            yield f"H ~ {name}, B = {b:g}", f, v
     own = LocalModel(g, 64.0 * g**2, np.abs(g) / 0.2)
     many = 64.0 * np.geomspace(1e-4, 1e3, 141)
     curve = expected_step(own, SignSGD(), many, exact).optimal_lr
-    rows.append(holds("the exact curve only rises", (np.diff(curve) > -1e-15).all()))
-    rows.append(missed("law at 1e-4 B_simple", power_saturation(many[0], 0.2, 64.0), curve[0], 0.2533, 1e-3))
-    return Evidence("approximation", tuple(rows), where="small batches, one ratio, normal noise")
+    yield holds("the exact curve only rises", (np.diff(curve) > -1e-15).all())
+    yield missed("law at 1e-4 B_simple", power_saturation(many[0], 0.2, 64.0), curve[0], 0.2533, 1e-3)
 
 
-def larger_batch_can_lose() -> Evidence:
+@check("approximation", where="the scalar law at B = 1; the exact curve falls from B = 10 on")
+def larger_batch_can_lose() -> Rows:
     """Loss decrease of SignSGD where ratios differ: exact, coordinate by coordinate, and scalar.
 
     The exact one falls from B = 10 on; of the two laws the scalar one does not see it.
@@ -200,25 +159,20 @@ def larger_batch_can_lose() -> Evidence:
     figures = (0.318, 0.362, 0.256, 0.178)
     run = simulated_step(model, SignSGD(), 10.0, samples=4000, rng=5)
     law = ScalarLaw.of_sign(model)
-    rows: list[Comparison] = [
-        Comparison("simulated, B = 10", truth[1], float(run.loss_decrease), float(run.loss_decrease_se)),
-        Comparison("closed law, B = 10", float(law.loss_decrease(10.0)), scalar[1]),
-        *(stated(f"exact, B = {b}", f, x, 0.005) for b, f, x in zip(names, figures, truth, strict=True)),
-    ]
+    yield "simulated, B = 10", truth[1], (run.loss_decrease, run.loss_decrease_se)
+    yield "closed law, B = 10", law.loss_decrease(10.0), scalar[1]
+    for b, f, x in zip(names, figures, truth, strict=True):
+        yield stated(f"exact, B = {b}", f, x, 0.005)
     for name, values, offs in (
         ("mean field", field, (0.036, -0.03, -0.064, 0.0)),
         ("scalar law", scalar, (-0.79, -0.578, -0.315, 0.0)),
     ):
-        rows += [
-            missed(f"{name}, B = {b}", x, t, off, 0.005)
-            for b, x, t, off in zip(names, values, truth, offs, strict=True)
-        ]
-    return Evidence(
-        "approximation", tuple(rows), where="the scalar law at B = 1; the exact curve falls from B = 10 on"
-    )
+        for b, x, t, off in zip(names, values, truth, offs, strict=True):
+            yield missed(f"{name}, B = {b}", x, t, off, 0.005)
 
 
-def loss_scale_identities() -> Evidence:
+@check("approximation", where="the scale, one ratio, normal noise; none of the limit")
+def loss_scale_identities() -> Rows:
     """The two closed numbers against alignment and curvature of the scalar method, half and full."""
     model = surging_model()
     law = ScalarLaw.of_sign(model)
@@ -232,82 +186,13 @@ def loss_scale_identities() -> Evidence:
     half_way = brentq(
         lambda size: float(expected_step(model, SignSGD(), size, exact).loss_decrease) - end / 2, 1, 1e4
     )
-    return Evidence(
-        "approximation",
-        (
-            Comparison("limit, as printed", law.max_loss_decrease, 0.5 * total**2 / (trace + off)),
-            Comparison("limit, by the scalar method", law.max_loss_decrease, float(whole)),
-            Comparison("scale, as printed", law.loss_scale, by_hand),
-            Comparison("half of the limit at the scale", law.max_loss_decrease / 2, float(half)),
-            Comparison(
-                "law over B",
-                law.max_loss_decrease / (1 + law.loss_scale / 5.0),
-                float(law.loss_decrease(5.0)),
-            ),
-            Comparison("limit, exactly", law.max_loss_decrease, end),
-            missed("scale, and half-way point of the exact curve", law.loss_scale, half_way, -0.302, 0.01),
-        ),
-        where="the scale, one ratio, normal noise; none of the limit",
-    )
-
-
-def sign_run_lengths(
-    batch_sizes: Array,
-    safety: float,
-    runs: int = 32,
-    seed: int = 6,
-    draw: Callable[[np.random.Generator, tuple[int, ...]], Array] | None = None,
-    put_back: bool = False,
-    one_ratio: bool = False,
-) -> Array:
-    """Steps that SignSGD needs to a twentieth of its loss, at a fraction of the law's learning rate.
-
-    The quadratic (sum w)^2/2 + |w|^2/2 in 8 dimensions from w = (1, ..., 1), with independent noise of one
-    variance, scaled along the run so that B_simple stays 64; beta* stays (2/7)^(1/2).
-
-    Parameters
-    ----------
-    batch_sizes : ndarray
-    safety : float
-        Learning rate, over that of the scalar law at the point where the run is.
-    runs, seed : int
-    draw : callable, optional
-        ``(rng, shape)`` to independent noise of unit scale; normal unless told.
-    put_back : bool
-        After each step, back to the direction (1, ..., 1) at the same loss.
-    one_ratio : bool
-        Noise in proportion to each |g_i|, so that the ratios stay equal where the gradients do not.
-
-    Returns
-    -------
-    ndarray, shape (len(batch_sizes), runs)
-    """
-    size, noise_scale = 8, 64.0
-    rng = np.random.default_rng(seed)
-    lengths = np.empty((len(batch_sizes), runs))
-    for index, batch_size in enumerate(batch_sizes):
-        w = np.ones((runs, size))
-        start = loss = (w.sum(axis=1) ** 2 + (w**2).sum(axis=1)) / 2
-        beta = float(normalised_batch_size(batch_size, noise_scale))
-        done, count = np.full(runs, np.nan), 0
-        while np.isnan(done).any():
-            g = w.sum(axis=1, keepdims=True) + w
-            signal = np.sign(g).sum(axis=1) ** 2 + size
-            curvature = 2 * size + beta**2 * (signal - 2 * size)
-            eta = safety * beta * np.abs(g).sum(axis=1) / curvature
-            square = g**2 if one_ratio else (g**2).mean(axis=1, keepdims=True)
-            deviation = np.sqrt(noise_scale * square / batch_size)
-            noise = rng.standard_normal(w.shape) if draw is None else draw(rng, w.shape)
-            w = w - eta[:, None] * np.sign(g + deviation * noise)
-            before, loss = loss, (w.sum(axis=1) ** 2 + (w**2).sum(axis=1)) / 2
-            if put_back:
-                w = np.sqrt(loss / start)[:, None] * np.ones(size)
-            reached = np.isnan(done) & (loss <= 0.05 * start)
-            before, after = before[reached], loss[reached]
-            done[reached] = count + np.log(before / (0.05 * start[reached])) / np.log(before / after)
-            count += 1
-        lengths[index] = done
-    return lengths
+    yield "limit, as printed", law.max_loss_decrease, 0.5 * total**2 / (trace + off)
+    yield "limit, by the scalar method", law.max_loss_decrease, whole
+    yield "scale, as printed", law.loss_scale, by_hand
+    yield "half of the limit at the scale", law.max_loss_decrease / 2, half
+    yield "law over B", law.max_loss_decrease / (1 + law.loss_scale / 5.0), law.loss_decrease(5.0)
+    yield "limit, exactly", law.max_loss_decrease, end
+    yield missed("scale, and half-way point of the exact curve", law.loss_scale, half_way, -0.302, 0.01)
 
 
 def noise_of_the_line(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -315,7 +200,8 @@ def noise_of_the_line(rng: np.random.Generator, shape: tuple[int, ...]) -> Array
     return np.asarray(rng.standard_t(2, shape) / 2**0.5)
 
 
-def loss_scale_of_runs_by_cause() -> Evidence:
+@check("approximation", where="loss scale, both mended, steps of 0.05 η*")
+def loss_scale_of_runs_by_cause() -> Rows:
     """Why whole runs see another loss scale than the law: one of its assumptions mended at a time."""
     sizes = np.array([2.0, 8.0, 32.0, 128.0, 512.0])
 
@@ -325,22 +211,17 @@ def loss_scale_of_runs_by_cause() -> Evidence:
 
     law = ScalarLaw(8 * 9.0, 72.0, 16.0, 64.0).loss_scale
     both = seen(0.05, draw=noise_of_the_line, put_back=True)
-    return Evidence(
-        "approximation",
-        (
-            stated("0.05 η*, as they are", 21.7, seen(0.05), 0.05),
-            stated("0.05 η*, noise of the line", 15.3, seen(0.05, draw=noise_of_the_line), 0.04),
-            stated("0.05 η*, put back", 20.3, seen(0.05, put_back=True), 0.05),
-            stated("0.2 η*, as they are", 35.1, seen(0.2), 0.15),
-            stated("0.2 η*, put back", 22.3, seen(0.2, put_back=True), 0.1),
-            stated("0.2 η*, one ratio", 52.0, seen(0.2, one_ratio=True), 0.2),
-            missed("both mended, 0.05 η*", law, both, -0.02, 0.035),
-        ),
-        where="loss scale, both mended, steps of 0.05 η*",
-    )
+    yield stated("0.05 η*, as they are", 21.7, seen(0.05), 0.05)
+    yield stated("0.05 η*, noise of the line", 15.3, seen(0.05, draw=noise_of_the_line), 0.04)
+    yield stated("0.05 η*, put back", 20.3, seen(0.05, put_back=True), 0.05)
+    yield stated("0.2 η*, as they are", 35.1, seen(0.2), 0.15)
+    yield stated("0.2 η*, put back", 22.3, seen(0.2, put_back=True), 0.1)
+    yield stated("0.2 η*, one ratio", 52.0, seen(0.2, one_ratio=True), 0.2)
+    yield missed("both mended, 0.05 η*", law, both, -0.02, 0.035)
 
 
-def sign_steps_against_examples() -> Evidence:
+@check("approximation", where="loss scale of the mean field against whole runs at 0.05 of η*")
+def sign_steps_against_examples() -> Rows:
     """The hyperbola fitted to whole runs of SignSGD, and what it then says of the surge."""
     sizes = np.array([2.0, 8.0, 32.0, 128.0, 512.0])
     noise_scale, peak_beta = 64.0, np.sqrt(2 / 7)
@@ -350,22 +231,16 @@ def sign_steps_against_examples() -> Evidence:
     on_curve = hyperbola(lengths[2], fit.min_steps, fit.min_examples)
     seen, older = fit.critical_batch_size, ERF_SLOPE * noise_scale
     large_steps = fit_tradeoff(sizes, sign_run_lengths(sizes, safety=0.2).mean(axis=1)).critical_batch_size
-    return Evidence(
-        "approximation",
-        (
-            stated("loss scale seen by whole runs", 21.5, seen, 0.05),
-            stated("by the mean field (11280.10)", 14.2, law.loss_scale, 0.005),
-            stated("by the older route (10542.31)", 22.3, ERF_SLOPE * law.loss_scale, 0.005),
-            stated("β* from the fit, older route", 0.52, peak_beta_from_loss_scale(seen, older), 0.05),
-            stated("true β*", 0.535, peak_beta, 0.005),
-            stated("surge from the fit, older route", 37.5, peak_from_loss_scale(seen, older), 0.1),
-            stated("seen by runs of longer steps (0.2 η*)", 34.8, large_steps, 0.1),
-            missed("loss scale, mean field", law.loss_scale, seen, -0.348, 0.05),
-            missed("loss scale, older route", ERF_SLOPE * law.loss_scale, seen, 0.024, 0.05),
-            missed("examples at B = 32, fitted hyperbola", on_curve, 32 * lengths[2], -0.12, 0.03),
-        ),
-        where="loss scale of the mean field against whole runs at 0.05 of η*",
-    )
+    yield stated("loss scale seen by whole runs", 21.5, seen, 0.05)
+    yield stated("by the mean field (11280.10)", 14.2, law.loss_scale, 0.005)
+    yield stated("by the older route (10542.31)", 22.3, ERF_SLOPE * law.loss_scale, 0.005)
+    yield stated("β* from the fit, older route", 0.52, peak_beta_from_loss_scale(seen, older), 0.05)
+    yield stated("true β*", 0.535, peak_beta, 0.005)
+    yield stated("surge from the fit, older route", 37.5, peak_from_loss_scale(seen, older), 0.1)
+    yield stated("seen by runs of longer steps (0.2 η*)", 34.8, large_steps, 0.1)
+    yield missed("loss scale, mean field", law.loss_scale, seen, -0.348, 0.05)
+    yield missed("loss scale, older route", ERF_SLOPE * law.loss_scale, seen, 0.024, 0.05)
+    yield missed("examples at B = 32, fitted hyperbola", on_curve, 32 * lengths[2], -0.12, 0.03)
 
 
 def rules_for_collapse() -> dict[str, UpdateRule]:
@@ -380,51 +255,43 @@ def rules_for_collapse() -> dict[str, UpdateRule]:
     }
 
 
-def one_hyperbola() -> Evidence:
+@check("approximation", where="SignSGD, one ratio, small batches; no bound where ratios differ")
+def one_hyperbola() -> Rows:
     """The noise scale that each point of a curve implies: one number a rule, with the scalar step only.
 
     And how far the hyperbola of SignSGD is from its exact curve, at one ratio for all coordinates.
     """
     model = surging_model()
     sizes = np.array([0.1, 10.0, 1000.0])
-    rows = []
     for name, rule in rules_for_collapse().items():
         whole = expected_step(model, rule, 1e14, scalar_mean_field).loss_decrease
         curve = expected_step(model, rule, sizes, scalar_mean_field).loss_decrease
         implied = implied_noise_scale(sizes, curve, whole)
-        rows.append(
-            Comparison(
-                f"{name}: scale at B = 0.1 and 1000", float(implied[0]), float(implied[2]), tolerance=1e-6
-            )
-        )
+        yield near(f"{name}: scale at B = 0.1 and 1000", implied[0], implied[2], tolerance=1e-6)
     limit, scale = preconditioned_limits(model, 1 / np.abs(model.gradient))
     law = ScalarLaw.of_sign(model)
-    rows.append(Comparison("G = diag |g|: limit of SignSGD", limit, law.max_loss_decrease))
-    rows.append(Comparison("G = diag |g|: scale of SignSGD", scale, law.loss_scale))
+    yield "G = diag |g|: limit of SignSGD", limit, law.max_loss_decrease
+    yield "G = diag |g|: scale of SignSGD", scale, law.loss_scale
     # Without the scalar step the curve need not be a hyperbola at all.
     losing = losing_model()
     limit_lost = expected_step(losing, SignSGD(), 1e12).loss_decrease
     lost = implied_noise_scale(10.0, expected_step(losing, SignSGD(), 10.0).loss_decrease, limit_lost)
-    rows.append(stated("unequal ratios, mean field: B = 10", -4.93, float(lost), 0.01))
+    yield stated("unequal ratios, mean field: B = 10", -4.93, lost, 0.01)
     many = 64.0 * np.geomspace(1e-6, 1e3, 91)
     truth = expected_step(model, SignSGD(), many, exact).loss_decrease
     ratio = law.loss_decrease(many) / truth
     place = int(np.abs(ratio - 1).argmax())
-    rows.append(
-        missed(
-            f"SignSGD, B = {many[place] / 64:.0e} B_simple",
-            law.loss_decrease(many[place]),
-            truth[place],
-            0.5708,
-            1e-3,
-        )
-    )
-    return Evidence(
-        "approximation", tuple(rows), where="SignSGD, one ratio, small batches; no bound where ratios differ"
+    yield missed(
+        f"SignSGD, B = {many[place] / 64:.0e} B_simple",
+        law.loss_decrease(many[place]),
+        truth[place],
+        0.5708,
+        1e-3,
     )
 
 
-def constant_pi_over_two() -> Evidence:
+@check("limit", where="B far below B_simple, normal noise")
+def constant_pi_over_two() -> Rows:
     """What the constant between the two routes changes: learning rates and loss scales at small batches."""
     model = surging_model()
     law, older = ScalarLaw.of_sign(model), ScalarLaw.of_sign(model, ERF_SLOPE * model.simple_noise_scale)
@@ -432,146 +299,9 @@ def constant_pi_over_two() -> Evidence:
     true = expected_step(model, SignSGD(), tiny, exact)
     rates = [float(law.optimal_lr(tiny) / other) for other in (older.optimal_lr(tiny), true.optimal_lr)]
     decreases = float(law.loss_decrease(tiny) / true.loss_decrease)
-    return Evidence(
-        "limit",
-        (
-            stated("learning rates, mean field / older", 1.2533, rates[0], 1e-4),
-            stated("learning rates, mean field / exact", 1.2533, rates[1], 1e-4),
-            stated("loss decreases, mean field / exact", 1.5708, decreases, 1e-4),
-            Comparison("mean, older route", float(erf_route_sign(1e-6, 1.0)), float(sign_mean(1e-6, 1.0))),
-            missed("η*, mean field", law.optimal_lr(tiny), true.optimal_lr, 0.2533, 1e-4),
-            missed("loss decrease, mean field", law.loss_decrease(tiny), true.loss_decrease, 0.5708, 1e-4),
-        ),
-        where="B far below B_simple, normal noise",
-    )
-
-
-ERRATA = [
-    Erratum(
-        where="11280.9",
-        hand="author",
-        kind="misprint",
-        quotation=r"$\mathbb{E}[\mathcal{L}(\boldsymbol{w} - \eta^*\tilde{\boldsymbol{g}}_B)]$",
-        says=r"The loss after the step is taken at $w-\eta^*\tilde g_B$.",
-        finds=r"At $w-\eta^*\tilde\varphi_B$ is meant: the update, which for a sign rule is not the "
-        "gradient. All that follows is right.",
-        sure="Certain; article 10542 prints the same line rightly.",
-        check="larger_batch_can_lose",
-    ),
-    Erratum(
-        where="11280, after 11280.2",
-        hand="author",
-        kind="overstatement",
-        quotation=r"只差一个无关紧要的常数$\pi/2$！",
-        says=r"It differs only by an unimportant constant $\pi/2$!",
-        finds="For the shape of the curves it is. Their size it changes at small batches, where the older "
-        "route is right: the mean field's learning rate is {constant_pi_over_two[η*, mean field]:.0%} "
-        "too large, its loss decrease {constant_pi_over_two[loss decrease, mean field]:.0%}.",
-        sure="Certain for normal noise: limits, computed exactly.",
-        check="constant_pi_over_two",
-    ),
-    Erratum(
-        where="11280, after 11280.10",
-        hand="author",
-        kind="overstatement",
-        quotation="损失函数的平均增量并没有这个现象，它关于$B$始终是单调递增的",
-        says="The mean decrease of the loss does not show this phenomenon [the surge]; it always rises with "
-        "$B$.",
-        finds="So it does with one ratio of noise to signal for all coordinates, which the formula above it "
-        "assumes. With unequal ratios the exact decrease can fall: here from "
-        "{larger_batch_can_lose[exact, B = 10]:.3f} at $B=10$ to {larger_batch_can_lose[exact, B = "
-        "∞]:.3f} in the limit.",
-        sure="Certain: one example suffices, computed exactly and simulated.",
-        check="larger_batch_can_lose",
-    ),
-    Erratum(
-        where="11280, after 11280.19",
-        hand="author",
-        kind="overstatement",
-        quotation=r"误差项随着$\sigma\to 0$和$\sigma\to\infty$都趋于0，"
-        "这些都一定程度上体现了平均场近似的可用性",
-        says=r"The error term tends to 0 both for $\sigma\to0$ and for $\sigma\to\infty$; to some degree "
-        "all this shows that the mean field can be used.",
-        finds=r"For $\sigma\to\infty$ it tends to 0 because everything does: beside the leading term, which "
-        r"it equals there, it does not, and the true relative error tends to $\sqrt{\pi/2}-1$, "
-        "{normal_correction_peak[σ = 10⁴ μ: true relative error]:.1%}.",
-        sure="Certain: limits. The text says no more than to some degree.",
-        check="normal_correction_peak",
-    ),
-    Erratum(
-        where="11280, on 11280.17",
-        hand="author",
-        kind="overstatement",
-        quotation="这表明平均场近似的误差极可能是有限的",
-        says="This [a bounded second term] shows that the error of the mean field is very probably bounded.",
-        finds="Bounded it is, by {sign_mean_against_erf:.3f} for normal noise, but the series does not show "
-        "it: averaged it diverges, one correction is worse than none at every noise level tried, and "
-        "its second term is up to {normal_correction_peak[over the true largest error]:.1f} times the "
-        "true error.",
-        sure="Certain for normal noise. The conclusion is right, and the text calls it only very probable.",
-        check="series_diverges",
-    ),
-]
-
-VALIDITY = [
-    Validity(
-        law="Mean of a sign, mean field",
-        ids=("11280.2", "11280.3"),
-        assumptions="A mean and a variance; the distribution is left open",
-        status="Mean field",
-        error="At most {sign_mean_against_erf:.3f} for normal noise; {coordinate_form:.0%} of the mean sign "
-        "at small batches",
-        breaks="sign_bounds_are_reached",
-    ),
-    Validity(
-        law="One ratio for all coordinates",
-        ids=("11280.4",),
-        assumptions="σᵢ²/gᵢ² may be replaced by B_simple",
-        status="Heuristic average over coordinates",
-        error="Signal {scalar_step_against_spread:.0%} too small at spread 2 and B = B_simple/100",
-        breaks="scalar_step_against_spread",
-    ),
-    Validity(
-        law="Optimal learning rate of SignSGD, with its surge",
-        ids=("11280.6", "11280.7", "11280.8"),
-        assumptions="Quadratic loss, independent coordinates, one ratio for all of them",
-        status="Mean field",
-        error="{sign_learning_rate_against_minimised_loss:.0%} at small batches, normal noise; the batch "
-        "size of the peak {surge_peak:.0%} too small at β* = 0.52",
-        breaks="small_batch_law_of_the_surge_paper",
-    ),
-    Validity(
-        law="Loss decrease and hyperbola of SignSGD",
-        ids=("11280.9", "11280.10", "11280.11"),
-        assumptions="As before",
-        status="Mean field",
-        error="Loss scale {sign_steps_against_examples:.0%} below that of whole runs",
-        breaks="larger_batch_can_lose",
-    ),
-    Validity(
-        law="General form of preconditioned rules",
-        ids=("11280.12", "11280.13", "11280.14"),
-        assumptions="Quadratic loss; the preconditioner fluctuates little, and by itself",
-        status="Mean field, exact for a fixed preconditioner",
-        error="Second order in the fluctuation: {mean_field_of_a_fluctuating_preconditioner:.1%} at 0.2",
-        breaks="mean_field_of_a_fluctuating_preconditioner",
-    ),
-    Validity(
-        law="One hyperbola for every rule",
-        ids=("11280.15",),
-        assumptions="All that B does to the preconditioner is a number, f(B)",
-        status="Identity under its assumption",
-        error="None with the scalar step; {one_hyperbola:.0%} above the exact curve of SignSGD at small "
-        "batches and one ratio; without bound where ratios differ: the curve can fall",
-        breaks="larger_batch_can_lose",
-    ),
-    Validity(
-        law="Series behind the mean field",
-        ids=("11280.16", "11280.17", "11280.18", "11280.19"),
-        assumptions="x² − μ² − σ² is small",
-        status="Asymptotic for small σ/μ at best; diverges for normal noise",
-        error="{series_diverges:.2f} after one correction at σ² = 2 μ², where the first term alone is "
-        "{series_diverges[1 term, σ² = 2 μ²]:.2f} and the truth {series_diverges[true value]:.2f}",
-        breaks="series_diverges",
-    ),
-]
+    yield stated("learning rates, mean field / older", 1.2533, rates[0], 1e-4)
+    yield stated("learning rates, mean field / exact", 1.2533, rates[1], 1e-4)
+    yield stated("loss decreases, mean field / exact", 1.5708, decreases, 1e-4)
+    yield "mean, older route", erf_route_sign(1e-6, 1.0), sign_mean(1e-6, 1.0)
+    yield missed("η*, mean field", law.optimal_lr(tiny), true.optimal_lr, 0.2533, 1e-4)
+    yield missed("loss decrease, mean field", law.loss_decrease(tiny), true.loss_decrease, 0.5708, 1e-4)

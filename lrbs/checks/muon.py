@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import polar
-from scipy.special import ndtri
 
 from lrbs.approximations import mean_field, scalar_mean_field, two_sided_mean_field
-from lrbs.checks.evidence import Comparison, Evidence, against_sample, missed, stated
-from lrbs.checks.findings import Erratum, Validity
+from lrbs.checks.evidence import Rows, against_sample, check, missed, near, stated
+from lrbs.checks.problems import SHAPE, isotropic_model, matrix_gradient
 from lrbs.laws.curves import power_saturation
 from lrbs.laws.muon import muon_hessian, muon_law, muon_newton_curvature, newton_schulz
 from lrbs.model import LocalModel
@@ -20,26 +19,9 @@ from lrbs.simulate import draw_gradients, simulated_step
 from lrbs.step import expected_step, quadratic_loss_change
 from lrbs.validation import Array
 
-SHAPE = (40, 20)
 
-
-def matrix_gradient(spread: float, shape: tuple[int, int] = SHAPE, seed: int = 0) -> Array:
-    """A gradient with log-normal singular values: logarithms at normal quantiles, times `spread`."""
-    rows, columns = shape
-    rng = np.random.default_rng(seed)
-    left = np.linalg.qr(rng.standard_normal((rows, columns)))[0]
-    right = np.linalg.qr(rng.standard_normal((columns, columns)))[0]
-    values = np.exp(spread * ndtri((np.arange(columns) + 0.5) / columns))
-    return np.asarray((left * values) @ right.T)
-
-
-def isotropic_model(gradient: Array, max_lr: float = 1.0) -> LocalModel:
-    """Noise of one variance in every entry, B_simple = 1, and the Hessian of 11285.thessian."""
-    variance = np.sum(gradient**2) / gradient.size
-    return LocalModel(gradient.reshape(-1), np.full(gradient.size, variance), muon_hessian(gradient, max_lr))
-
-
-def matrix_sign() -> Evidence:
+@check("identity")
+def matrix_sign() -> Rows:
     """SVD against the polar decomposition; the band that five Newton-Schulz steps reach."""
     rng = np.random.default_rng(1)
     G = rng.standard_normal((7, 4))
@@ -51,21 +33,17 @@ def matrix_sign() -> Evidence:
     weak = float(newton_schulz(np.diag([1.0, 1.5e-3]))[1, 1])
     band = _quintic(values)
     strong = band[values >= 0.01]
-    return Evidence(
-        "identity",
-        (
-            Comparison("msign - polar factor, largest", 0.0, _gap(msign(G), polar(G)[0]), absolute=True),
-            Comparison("rank kept when deficient", 3.0, float(rank)),
-            stated("lowest, from values ≥ 0.01", 0.682, strong.min(), 1e-3),
-            stated("highest, from values ≥ 0.01", 1.134, strong.max(), 1e-3),
-            stated("highest, from values ≥ 0.003", 1.202, band.max(), 1e-3),
-            stated("largest gain", 485.0, tiny, 2e-3),
-            stated("value 0.0015 ends at", 0.68, weak, 5e-2),
-        ),
-    )
+    yield near("msign - polar factor, largest", 0.0, _gap(msign(G), polar(G)[0]), absolute=True)
+    yield "rank kept when deficient", 3.0, rank
+    yield stated("lowest, from values ≥ 0.01", 0.682, strong.min(), 1e-3)
+    yield stated("highest, from values ≥ 0.01", 1.134, strong.max(), 1e-3)
+    yield stated("highest, from values ≥ 0.003", 1.202, band.max(), 1e-3)
+    yield stated("largest gain", 485.0, tiny, 2e-3)
+    yield stated("value 0.0015 ends at", 0.68, weak, 5e-2)
 
 
-def expansion_in_matrices() -> Evidence:
+@check("Monte Carlo")
+def expansion_in_matrices() -> Rows:
     """The expansion with traces of matrices, a Hessian on matrices, and its average over batches."""
     rng = np.random.default_rng(2)
     rows, columns = 5, 3
@@ -78,18 +56,12 @@ def expansion_in_matrices() -> Evidence:
     eta = 0.1
     by_traces = -eta * np.trace(phi[0].T @ G) + eta**2 / 2 * np.trace(phi[0].T @ A @ phi[0] @ C)
     run = simulated_step(model, Muon((rows, columns)), 3.0, samples=20_000, rng=4)
-    return Evidence(
-        "Monte Carlo",
-        (
-            Comparison("one update", float(quadratic_loss_change(model, phi[0].reshape(-1), eta)), by_traces),
-            against_sample(
-                "mean over updates", float(run.loss_change(eta)), -eta * slope + eta**2 / 2 * bend
-            ),
-        ),
-    )
+    yield "one update", quadratic_loss_change(model, phi[0].reshape(-1), eta), by_traces
+    yield "mean over updates", run.loss_change(eta), -eta * slope + eta**2 / 2 * bend
 
 
-def muon_as_newton() -> Evidence:
+@check("identity")
+def muon_as_newton() -> Rows:
     """Newton's step under H X = X (G^T G)^(1/2) / eta_max is eta_max msign(G)."""
     G = matrix_gradient(1.0, (6, 4))
     newton = np.linalg.solve(muon_hessian(G, 0.3).dense(), G.reshape(-1)).reshape(G.shape)
@@ -97,59 +69,46 @@ def muon_as_newton() -> Evidence:
     values, vectors = np.linalg.eigh(G.T @ G)
     direct = X @ (vectors * np.sqrt(values)) @ vectors.T / 0.3
     applied = (muon_hessian(G, 0.3) @ X.reshape(-1)).reshape(G.shape)
-    return Evidence(
-        "identity",
-        (
-            Comparison(
-                "norm of Newton's step", 0.3 * float(np.linalg.norm(msign(G))), float(np.linalg.norm(newton))
-            ),
-            Comparison("largest gap to η_max msign(G)", 0.0, _gap(newton, 0.3 * msign(G)), absolute=True),
-            Comparison("H X, an entry", float(applied[2, 1]), float(direct[2, 1])),
-        ),
-    )
+    yield "norm of Newton's step", 0.3 * float(np.linalg.norm(msign(G))), np.linalg.norm(newton)
+    yield near("largest gap to η_max msign(G)", 0.0, _gap(newton, 0.3 * msign(G)), absolute=True)
+    yield "H X, an entry", applied[2, 1], direct[2, 1]
 
 
-def gram_of_noisy_gradients() -> Evidence:
+@check("Monte Carlo")
+def gram_of_noisy_gradients() -> Rows:
     """E[G^T G] with isotropic noise, and with noise of full covariance."""
     rng = np.random.default_rng(6)
     G = matrix_gradient(1.0, (6, 4))
     root = rng.standard_normal((24, 24)) / 5
-    rows = []
     for name, covariance in (("isotropic", np.full(24, 0.5)), ("dense", root @ root.T)):
         model = LocalModel(G.reshape(-1), covariance, np.ones(24))
         sample = draw_gradients(model, 2.0, (40_000,), 7).reshape(-1, 6, 4)
         gram = np.einsum("sij,sik->sjk", sample, sample)
         formula = G.T @ G + gram_covariance(model.noise(2.0), (6, 4), axis=0)
-        rows += [
-            against_sample(f"{name} noise, diagonal", formula[1, 1], gram[:, 1, 1]),
-            against_sample(f"{name} noise, off it", formula[0, 2], gram[:, 0, 2]),
-        ]
+        yield f"{name} noise, diagonal", formula[1, 1], gram[:, 1, 1]
+        yield f"{name} noise, off it", formula[0, 2], gram[:, 0, 2]
     n, variance = 6, 0.5
     isotropic = gram_covariance(Diagonal(np.full(24, variance / 2.0)), (6, 4), axis=0)
-    rows.append(Comparison("n σ²/B", n * variance / 2.0, float(isotropic[1, 1])))
-    return Evidence("Monte Carlo", tuple(rows))
+    yield "n σ²/B", n * variance / 2.0, isotropic[1, 1]
 
 
-def muon_alignment() -> Evidence:
+@check("approximation", where="alignment at B = 0.1 B_simple")
+def muon_alignment() -> Rows:
     """tr(E[Phi]^T G) over its limit, for log-normal singular values of spread 1, 40 x 20."""
     G = matrix_gradient(1.0)
     model, limit = isotropic_model(G), np.linalg.svd(G, compute_uv=False).sum()
-    rows: list[Comparison] = []
     for size, simulated, off in ((0.1, 0.356, 0.048), (1.0, 0.679, 0.011), (10.0, 0.910, -0.0087)):
         field = float(expected_step(model, Muon(SHAPE), size, mean_field).alignment / limit)
         sample = Muon(SHAPE)(draw_gradients(model, size, (250, 1), 8)) @ model.gradient / limit
         truth = against_sample(f"simulated at B = {size:g} B_simple, and as stated", simulated, sample)
         error = truth.standard_error
-        rows.append(truth)
-        rows.append(
-            missed(f"mean field, B = {size:g} B_simple", field, truth.reference, off, standard_error=error)
-        )
-    return Evidence("approximation", tuple(rows), where="alignment at B = 0.1 B_simple")
+        yield truth
+        yield missed(f"mean field, B = {size:g} B_simple", field, truth.reference, off, standard_error=error)
 
 
-def muon_scalar_form() -> Evidence:
+@check("approximation", where="alignment, spread 2, B = 0.1 B_simple")
+def muon_scalar_form() -> Rows:
     """The scalar form against simulation, over the spread of the singular values."""
-    rows: list[Comparison] = []
     for spread, off in ((0.0, 0.061), (1.0, -0.148), (2.0, -0.3765)):
         G = matrix_gradient(spread)
         model = isotropic_model(G)
@@ -159,21 +118,19 @@ def muon_scalar_form() -> Evidence:
             step = expected_step(model, Muon(SHAPE), size, scalar_mean_field)
             pairs[size] = float(step.alignment), float(sample.mean())
         worst = max(pairs, key=lambda size: abs(pairs[size][0] / pairs[size][1] - 1))
-        rows.append(missed(f"spread {spread:g}, B = {worst:g} B_simple", *pairs[worst], off, 0.01))
+        yield missed(f"spread {spread:g}, B = {worst:g} B_simple", *pairs[worst], off, 0.01)
     G = matrix_gradient(1.0)
     beta = [
         float(expected_step(isotropic_model(G), Muon(SHAPE), b, scalar_mean_field).alignment)
         for b in (0.1, 1.0, 10.0)
     ]
     limit = np.linalg.svd(G, compute_uv=False).sum()
-    rows += [
-        stated(f"β at {b:g} B_simple", f, v / limit, 2e-3)
-        for b, f, v in zip((0.1, 1.0, 10.0), (0.302, 0.707, 0.953), beta, strict=True)
-    ]
-    return Evidence("approximation", tuple(rows), where="alignment, spread 2, B = 0.1 B_simple")
+    for b, f, v in zip((0.1, 1.0, 10.0), (0.302, 0.707, 0.953), beta, strict=True):
+        yield stated(f"β at {b:g} B_simple", f, v / limit, 2e-3)
 
 
-def muon_constant_curvature() -> Evidence:
+@check("identity")
+def muon_constant_curvature() -> Rows:
     """tr(Phi^T H Phi) is one number for every batch; with five Newton-Schulz steps it is not."""
     G = matrix_gradient(1.0)
     model = isotropic_model(G, max_lr=0.5)
@@ -186,20 +143,14 @@ def muon_constant_curvature() -> Evidence:
 
     exact = curvature(Muon(SHAPE)(gradients).reshape(-1, *SHAPE))
     quintic = curvature(newton_schulz(gradients.reshape(-1, *SHAPE))) / constant
-    return Evidence(
-        "identity",
-        (
-            Comparison("smallest over batches", constant, float(exact.min())),
-            Comparison("largest over batches", constant, float(exact.max())),
-            Comparison(
-                "mean field, B = B_simple", constant, float(expected_step(model, Muon(SHAPE), 1.0).curvature)
-            ),
-            stated("Newton-Schulz, mean share of it", 0.733, quintic.mean(), 0.03),
-        ),
-    )
+    yield "smallest over batches", constant, exact.min()
+    yield "largest over batches", constant, exact.max()
+    yield "mean field, B = B_simple", constant, expected_step(model, Muon(SHAPE), 1.0).curvature
+    yield stated("Newton-Schulz, mean share of it", 0.733, quintic.mean(), 0.03)
 
 
-def muon_learning_rate() -> Evidence:
+@check("approximation")
+def muon_learning_rate() -> Rows:
     """eta* of Muon on its own Hessian: the square-root law, no surge; and how far simulation is from it."""
     G = matrix_gradient(1.0)
     model = isotropic_model(G, max_lr=0.5)
@@ -208,19 +159,10 @@ def muon_learning_rate() -> Evidence:
     scalar = expected_step(model, Muon(SHAPE), sizes, scalar_mean_field).optimal_lr
     run = simulated_step(model, Muon(SHAPE), sizes, samples=150, rng=11)
     worst = int(np.abs(law / run.optimal_lr - 1).argmax())
-    return Evidence(
-        "approximation",
-        (
-            *(
-                Comparison(f"scalar form at {b:g} B_simple", float(f), float(v))
-                for b, f, v in zip(sizes, law, scalar, strict=True)
-            ),
-            missed(
-                f"simulated at {sizes[worst]:g} B_simple", law[worst], run.optimal_lr[worst], -0.157, 0.01
-            ),
-        ),
-        where=f"B = {sizes[worst]:g} B_simple, singular values of spread 1",
-    )
+    for b, f, v in zip(sizes, law, scalar, strict=True):
+        yield f"scalar form at {b:g} B_simple", f, v
+    yield missed(f"simulated at {sizes[worst]:g} B_simple", law[worst], run.optimal_lr[worst], -0.157, 0.01)
+    return f"B = {sizes[worst]:g} B_simple, singular values of spread 1"
 
 
 def _surge_model() -> LocalModel:
@@ -232,7 +174,8 @@ def _surge_model() -> LocalModel:
     return LocalModel(G.reshape(-1), np.full(32, variance), hessian)
 
 
-def muon_surge() -> Evidence:
+@check("approximation", where="mean field η* over B/B_simple = 0.03, 0.3, 30")
+def muon_surge() -> Rows:
     """With curvature along msign(G), eta* of Muon rises and falls again, and progress with it."""
     model, rule = _surge_model(), Muon((8, 4))
     sizes = np.array([0.03, 0.3, 30.0])
@@ -243,30 +186,23 @@ def muon_surge() -> Evidence:
     peak = grid[expected_step(model, rule, grid, scalar_mean_field).optimal_lr.argmax()]
     fall = float(run.optimal_lr[1] / run.optimal_lr[2])
     progress = run.loss_decrease / run.loss_decrease[-1]
-    return Evidence(
-        "approximation",
-        (
-            Comparison("scalar form: peak in B", law.peak_batch_size, float(peak), tolerance=0.02),
-            stated("simulated η*(0.3) / η*(30)", 2.29, fall, 0.05),
-            stated("mean field, the same", 2.19, field.optimal_lr[1] / field.optimal_lr[2], 0.05),
-            stated("progress at 0.3 / progress at 30", 1.10, progress[1], 0.05),
-            *(
-                missed(f"mean field η* at {b:g} B_simple", f, r, off, standard_error=se)
-                for b, f, r, se, off in zip(
-                    sizes,
-                    field.optimal_lr,
-                    run.optimal_lr,
-                    run.optimal_lr_se,
-                    (0.019, -0.035, 0.012),
-                    strict=True,
-                )
-            ),
-        ),
-        where="mean field η* over B/B_simple = 0.03, 0.3, 30",
-    )
+    yield near("scalar form: peak in B", law.peak_batch_size, peak, tolerance=0.02)
+    yield stated("simulated η*(0.3) / η*(30)", 2.29, fall, 0.05)
+    yield stated("mean field, the same", 2.19, field.optimal_lr[1] / field.optimal_lr[2], 0.05)
+    yield stated("progress at 0.3 / progress at 30", 1.10, progress[1], 0.05)
+    for b, f, r, se, off in zip(
+        sizes,
+        field.optimal_lr,
+        run.optimal_lr,
+        run.optimal_lr_se,
+        (0.019, -0.035, 0.012),
+        strict=True,
+    ):
+        yield missed(f"mean field η* at {b:g} B_simple", f, r, off, standard_error=se)
 
 
-def noise_in_few_rows() -> Evidence:
+@check("approximation", where="two-sided η*, noise in 4 of 24 rows")
+def noise_in_few_rows() -> Rows:
     """Noise in four of 24 rows: the one-sided mean field spreads it over all, the two-sided one does not."""
     rng = np.random.default_rng(13)
     shape = (24, 8)
@@ -295,12 +231,8 @@ def noise_in_few_rows() -> Evidence:
     ]
     by_two = expected_step(model, rule, size, two_sided_mean_field).alignment
     rows.append(missed("alignment, two-sided", by_two, run.alignment, -0.054, 0.01))
-    return Evidence(
-        "approximation",
-        tuple(rows),
-        error=rows[1].relative,
-        where="two-sided η*, noise in 4 of 24 rows",
-    )
+    yield from rows
+    return rows[1].relative
 
 
 def _quintic(values: Array) -> Array:
@@ -313,55 +245,3 @@ def _quintic(values: Array) -> Array:
 
 def _gap(first: ArrayLike, second: ArrayLike) -> float:
     return float(np.abs(np.asarray(first) - np.asarray(second)).max())
-
-
-ERRATA = [
-    Erratum(
-        where="11285.6",
-        hand="author",
-        kind="misprint",
-        quotation="",
-        says=r"The denominator of $B_{\text{simple}}$ is printed as $\Vert G\Vert_F$.",
-        finds=r"Its square is meant, $\operatorname{tr}(G^\top G)$: only so is $B_{\text{simple}}$ a number "
-        "of samples, and the scalar form an average of the one before it.",
-        sure="Certain: units.",
-        check="muon_scalar_form",
-    ),
-    Erratum(
-        where="11285, the text after 11285.7",
-        hand="author",
-        kind="misprint",
-        quotation="",
-        says=r"The alignment is written $\operatorname{msign}(G)^\top G$, which is a matrix.",
-        finds="Its trace is meant: the sum of the singular values.",
-        sure="Certain.",
-        check="muon_alignment",
-    ),
-]
-
-VALIDITY = [
-    Validity(
-        law="Mean update of Muon",
-        ids=("11285.3", "11285.5"),
-        assumptions="Isotropic noise; the average taken inside the inverse root",
-        status="Mean field",
-        error="Alignment within {muon_alignment:.1%} over B = 0.1 to 10 B_simple",
-        breaks="noise_in_few_rows",
-    ),
-    Validity(
-        law="Scalar form for Muon",
-        ids=("11285.6", "11285.8"),
-        assumptions="Singular values of one size",
-        status="Heuristic",
-        error="Alignment off by up to {muon_scalar_form:.0%} for singular values of spread 2",
-        breaks="muon_scalar_form",
-    ),
-    Validity(
-        law="No surge for Muon",
-        ids=("11285.8",),
-        assumptions="The Hessian X → X (GᵀG)^½",
-        status="Exact for full rank, on that Hessian",
-        error="η* off by up to {muon_learning_rate:.0%}",
-        breaks="muon_surge",
-    ),
-]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from lrbs.approximations import exact
-from lrbs.checks.evidence import Comparison, Evidence, against_sample, holds, missed, stated
-from lrbs.checks.findings import Validity
-from lrbs.checks.problems import dense_model
-from lrbs.checks.update_rms import unequal_signals
+from lrbs.checks.evidence import (
+    Rows,
+    check,
+    holds,
+    missed,
+    stated,
+)
+from lrbs.checks.problems import dense_model, unequal_signals
 from lrbs.laws.averaging import ema_noise_factor
 from lrbs.laws.sign import mean_field_sign
 from lrbs.laws.update_rms import momentum_norm, signal_seen_by_rms
@@ -25,7 +29,8 @@ from lrbs.simulate import draw_gradients
 from lrbs.validation import Array
 
 
-def moments_are_unbiased() -> Evidence:
+@check("Monte Carlo")
+def moments_are_unbiased() -> Rows:
     """Both estimates of tr(Sigma) and |g|^2, from very few gradients, averaged over many trials."""
     model = dense_model(6, seed=80)
     trace, square = model.covariance.trace(), model.squared_gradient
@@ -37,17 +42,12 @@ def moments_are_unbiased() -> Evidence:
     from_two = two_batch_moments(small, big, 4, 12)
     in_sums = two_batch_moments(16 * small, 144 * big, 4, 12, reduction="sum")
     taken_for_means = two_batch_moments(16 * small, 144 * big, 4, 12)
-    return Evidence(
-        "Monte Carlo",
-        (
-            against_sample("5 samples: tr Σ", trace, singles),
-            against_sample("5 samples: ‖g‖²", square, squares),
-            against_sample("B = 4, 12: tr Σ", trace, from_two[0]),
-            against_sample("B = 4, 12: ‖g‖²", square, from_two[1]),
-            Comparison("sums, said to be: ‖g‖²", float(in_sums[1].mean()), float(from_two[1].mean())),
-            holds("sums taken for means: tr Σ < 0", taken_for_means[0].mean() < 0),
-        ),
-    )
+    yield "5 samples: tr Σ", trace, singles
+    yield "5 samples: ‖g‖²", square, squares
+    yield "B = 4, 12: tr Σ", trace, from_two[0]
+    yield "B = 4, 12: ‖g‖²", square, from_two[1]
+    yield "sums, said to be: ‖g‖²", in_sums[1].mean(), from_two[1].mean()
+    yield holds("sums taken for means: tr Σ < 0", taken_for_means[0].mean() < 0)
 
 
 def _second(few: Array) -> Array:
@@ -72,35 +72,35 @@ def coverage(sample: list[NoiseScaleEstimate], true: float) -> tuple[float, floa
     return float(np.mean(inside)), float(np.mean(symmetric))
 
 
-def coverage_of_the_interval() -> Evidence:
+@check("Monte Carlo")
+def coverage_of_the_interval() -> Rows:
     """How often the 95 % interval holds the truth, from clear signals to hardly any; and a symmetric one."""
-    rows, trials = [], 1500
+    trials = 1500
     error = np.sqrt(0.95 * 0.05 / trials)
     for signal, figure in ((10.0, 0.92), (2.0, 0.85), (0.5, 0.445)):
         held, symmetric = coverage(estimates(100.0, signal, 10, trials, 83), 100.0)
-        rows.append(Comparison(f"‖g‖² at {signal:g} errors", 0.95, held, float(error)))
-        rows.append(stated(f"±1.96 s.e. at {signal:g} errors", figure, symmetric, 0.05))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"‖g‖² at {signal:g} errors", 0.95, (held, error)
+        yield stated(f"±1.96 s.e. at {signal:g} errors", figure, symmetric, 0.05)
 
 
-def coverage_where_noise_dominates() -> Evidence:
+@check("approximation", where="coverage over 0.95, single steps", absolute=True)
+def coverage_where_noise_dominates() -> Rows:
     """One step of 16 workers, B_simple 1.25 and 125 times the batch: the jackknife covers too much."""
-    rows, over = [], 0.0
+    over = 0.0
     for true, figure in ((160.0, 0.97), (16000.0, 0.99)):
         gradient = np.full(30, 1 / np.sqrt(30))
         model = LocalModel(gradient, np.full(30, true / 30), np.ones(30))
         steps = draw_gradients(model, 8, (500, 16), 84)
         held, _ = coverage([noise_scale_from_workers(step, 8) for step in steps], true)
-        rows.append(stated(f"covered, B_simple/(W b) = {true / 128:g}", figure, held, 0.02))
+        yield stated(f"covered, B_simple/(W b) = {true / 128:g}", figure, held, 0.02)
         over = held - 0.95
-    return Evidence(
-        "approximation", tuple(rows), error=over, where="coverage over 0.95, single steps", absolute=True
-    )
+    return over
 
 
-def errors_of_one_pass() -> Evidence:
+@check("Monte Carlo")
+def errors_of_one_pass() -> Rows:
     """Claimed errors of a stream against the scatter of many: with a clear gradient, and with none."""
-    rng, rows = np.random.default_rng(95), []
+    rng = np.random.default_rng(95)
     for name, length, factor in (("clear", 3.0, 1.0), ("no", 0.0, (8 / 3) ** 0.5)):
         gradient = np.full(40, length / np.sqrt(40))
         streams = gradient + rng.standard_normal((400, 100, 40)) * np.linspace(0.5, 1.5, 40)
@@ -109,13 +109,11 @@ def errors_of_one_pass() -> Evidence:
             scatter = np.std([getattr(one, part) for one in found], ddof=1)
             claimed = np.sqrt(np.mean([getattr(one, f"{part}_se") ** 2 for one in found]))
             # A deviation from 400 numbers is known to one part in sqrt(800); the claim, a little better.
-            rows.append(
-                Comparison(f"{symbol}, {name} gradient", expected, float(claimed / scatter), 0.04 * expected)
-            )
-    return Evidence("Monte Carlo", tuple(rows))
+            yield f"{symbol}, {name} gradient", expected, (claimed / scatter, 0.04 * expected)
 
 
-def running_averages() -> Evidence:
+@check("Monte Carlo")
+def running_averages() -> Rows:
     """Against explicit weights; the claimed error against scatter; and what a mean of ratios gives."""
     decay, true = 0.9, 50.0
     rng = np.random.default_rng(85)
@@ -135,20 +133,16 @@ def running_averages() -> Evidence:
     claimed = np.mean([one.squared_gradient_se**2 for one in last])
     positive = pairs[..., 1] > 0.2
     ratios = (pairs[..., 0] / pairs[..., 1])[positive]
-    return Evidence(
-        "Monte Carlo",
-        (
-            Comparison("tr Σ, by weights", last[0].trace, float(by_hand[0])),
-            Comparison("its variance, by weights", float(last[0].covariance[0, 0]), float(variance[0])),
-            Comparison("steps that it counts for", effective - 1, last[0].freedom),
-            against_sample("‖g‖²", 1.0, [one.squared_gradient for one in last]),
-            stated("claimed over true variance", 1.0, claimed / found, 0.15),
-            stated("mean of ratios over the ratio, ‖g‖² > 0.2", 1.19, ratios.mean() / true, 0.05),
-        ),
-    )
+    yield "tr Σ, by weights", last[0].trace, by_hand[0]
+    yield "its variance, by weights", last[0].covariance[0, 0], variance[0]
+    yield "steps that it counts for", effective - 1, last[0].freedom
+    yield "‖g‖²", 1.0, [one.squared_gradient for one in last]
+    yield stated("claimed over true variance", 1.0, claimed / found, 0.15)
+    yield stated("mean of ratios over the ratio, ‖g‖² > 0.2", 1.19, ratios.mean() / true, 0.05)
 
 
-def readings_of_a_log() -> Evidence:
+@check("Monte Carlo")
+def readings_of_a_log() -> Rows:
     """Both readings of one simulated log whose coordinates differ in their ratio of signal to noise."""
     mean, deviation = unequal_signals(0.5, 0.1, size=200)
     signal, noise = float(mean @ mean), float(deviation @ deviation)
@@ -165,22 +159,18 @@ def readings_of_a_log() -> Evidence:
     seen = batch_size / signal_seen_by_rms((mean / deviation) ** 2)
     steady = np.full((2, 900), [[momentum_norm(3.0, 4.0, beta1)], [5.0]])
     exactly = noise_scale_from_momentum(steady[0], steady[1], beta1, batch_size)
-    return Evidence(
-        "Monte Carlo",
-        (
-            Comparison("two norms: tr Σ, exact", exactly.trace, 16.0 * batch_size),
-            Comparison("two norms: ‖g‖², exact", exactly.squared_gradient, 9.0),
-            Comparison("two norms: tr Σ", noise * batch_size, by_norms.trace, by_norms.trace_se),
-            Comparison("two norms: ‖g‖²", signal, by_norms.squared_gradient, by_norms.squared_gradient_se),
-            Comparison("update RMS: the average it sees", seen, by_rms.noise_scale, by_rms.noise_scale_se),
-            stated("that average over B_simple", 0.45, seen * signal / noise / batch_size, 0.05),
-            Comparison("noise left in m", ema_noise_factor(beta1), 1 / 19),
-        ),
-    )
+    yield "two norms: tr Σ, exact", exactly.trace, 16.0 * batch_size
+    yield "two norms: ‖g‖², exact", exactly.squared_gradient, 9.0
+    yield "two norms: tr Σ", noise * batch_size, (by_norms.trace, by_norms.trace_se)
+    yield "two norms: ‖g‖²", signal, (by_norms.squared_gradient, by_norms.squared_gradient_se)
+    yield "update RMS: the average it sees", seen, (by_rms.noise_scale, by_rms.noise_scale_se)
+    yield stated("that average over B_simple", 0.45, seen * signal / noise / batch_size, 0.05)
+    yield "noise left in m", ema_noise_factor(beta1), 1 / 19
 
 
 # ------------------------------------------------------------------------------------------ other norms
-def l1_scale_against_the_mean_field() -> Evidence:
+@check("approximation", where="share of ‖g‖₁, normal noise, equal ratios, B near 0.6 of the scale")
+def l1_scale_against_the_mean_field() -> Rows:
     """Equal ratios: all scales are one. Unequal ones: what a bound, the mean field and normal signs keep."""
     equal = L1().scale(np.array([1.0, -2.0]), np.array([9.0, 36.0]), np.inf)
     rng = np.random.default_rng(87)
@@ -194,25 +184,16 @@ def l1_scale_against_the_mean_field() -> Evidence:
     ratio = np.geomspace(0.1, 10, 400)  # sigma / (|g| sqrt(B)), one for all
     normal = np.array([exact(SignSGD(), np.ones(1), Diagonal([r**2])).mean[0] for r in ratio])
     short = sign_alignment_floor(ratio**-2, 1.0) - normal
-    return Evidence(
-        "approximation",
-        (
-            Comparison("equal ratios: σ²/g²", equal[0] / equal[1], 9.0),
-            holds("mean field on or above the floor", (kept >= sign_alignment_floor(B, scale)).all()),
-            Comparison(
-                "where they touch",
-                float(sign_alignment_floor(B_touch, 9.0)),
-                float(mean_field_sign(1.0, 3.0 / np.sqrt(B_touch))),
-            ),
-            stated("B for 95 % of ‖g‖₁, over B_l1", 11.7, needed / scale, 0.02),
-            stated("normal signs below the floor by", 0.055, short.max(), 0.01),
-        ),
-        error=float(short.max()),
-        where="share of ‖g‖₁, normal noise, equal ratios, B near 0.6 of the scale",
-    )
+    yield "equal ratios: σ²/g²", equal[0] / equal[1], 9.0
+    yield holds("mean field on or above the floor", (kept >= sign_alignment_floor(B, scale)).all())
+    yield "where they touch", sign_alignment_floor(B_touch, 9.0), mean_field_sign(1.0, 3.0 / np.sqrt(B_touch))
+    yield stated("B for 95 % of ‖g‖₁, over B_l1", 11.7, needed / scale, 0.02)
+    yield stated("normal signs below the floor by", 0.055, short.max(), 0.01)
+    return short.max()
 
 
-def nuclear_scale_in_two_limits() -> Evidence:
+@check("limit")
+def nuclear_scale_in_two_limits() -> Rows:
     """Matrices of one row have the Euclidean scale; diagonal ones the l1 scale of their diagonal."""
     rng = np.random.default_rng(88)
     rows = rng.standard_normal((50, 7)) * np.arange(1, 8)
@@ -227,75 +208,29 @@ def nuclear_scale_in_two_limits() -> Evidence:
     deviations = flat - flat.mean(axis=0)
     by_matrix = matrix.scale(flat.mean(axis=0), matrix.square(deviations) / 50, np.inf)
     by_l1 = L1().scale(g, L1().square(diagonal - g) / 50, np.inf)
-    return Evidence(
-        "limit",
-        (
-            Comparison("one row: noise", by_row[0], euclidean[0]),
-            Comparison("one row: signal", by_row[1], euclidean[1]),
-            Comparison("diagonal: noise", by_matrix[0], by_l1[0]),
-            Comparison("diagonal: signal", by_matrix[1], by_l1[1]),
-        ),
-    )
+    yield "one row: noise", by_row[0], euclidean[0]
+    yield "one row: signal", by_row[1], euclidean[1]
+    yield "diagonal: noise", by_matrix[0], by_l1[0]
+    yield "diagonal: signal", by_matrix[1], by_l1[1]
 
 
-def l1_scale_from_few_samples() -> Evidence:
+@check("approximation", where="40 samples, true scale 400")
+def l1_scale_from_few_samples() -> Rows:
     """Where it breaks: n samples of a point whose l1 scale is 400 cannot show more than about 1.6 n."""
     rng = np.random.default_rng(89)
     g, true = np.ones(300), 400.0
-    rows = []
     for n, off in ((40, -0.854), (400, -0.344), (4000, -0.02)):
         samples = g + np.sqrt(true) * rng.standard_normal((n, 300))
         estimate = noise_scale_from_samples(samples, norm=L1())
-        rows.append(missed(f"{n} samples", estimate.noise_scale, true, off, 0.05))
-    return Evidence("approximation", tuple(rows), where="40 samples, true scale 400")
+        yield missed(f"{n} samples", estimate.noise_scale, true, off, 0.05)
 
 
-def gradient_averages() -> Evidence:
+@check("approximation", where="worker momenta at 0.9")
+def gradient_averages() -> Rows:
     """Where it breaks: gradients that remember. Averages of a momentum fed as gradients look too quiet."""
     model = LocalModel(np.full(20, 0.2), np.full(20, 4.0), np.ones(20))
     workers = draw_gradients(model, 8, (60, 4, 120), 90)
     averaged = SGD(0.9)(workers)
     read, true = noise_scale_from_workers(averaged, 8).noise_scale, model.simple_noise_scale
     off = float(ema_noise_factor(0.9)) - 1
-    return Evidence(
-        "approximation",
-        (missed("momentum taken for gradients", read, true, off, 0.2),),
-        where="worker momenta at 0.9",
-    )
-
-
-VALIDITY = [
-    Validity(
-        law="B_simple from samples, workers, two batch sizes",
-        ids=("lrbs.noise-samples", "lrbs.noise-two-batches", "10542.d49"),
-        assumptions="Independent samples, drawn afresh; weights that hardly move over the steps averaged",
-        status="Unbiased above and below the line",
-        error="None on average",
-        breaks="gradient_averages",
-    ),
-    Validity(
-        law="Interval of the noise scale",
-        ids=("lrbs.noise-interval", "lrbs.noise-running", "lrbs.noise-one-pass"),
-        assumptions="Normal estimates from independent parts",
-        status="Exact for these",
-        error="A single step where noise dominates covers too often, by {coverage_where_noise_dominates:.2f}",
-        breaks="coverage_where_noise_dominates",
-    ),
-    Validity(
-        law="Noise scale read off a log",
-        ids=("lrbs.noise-momentum", "lrbs.noise-update-rms"),
-        assumptions="Gradient still over the memory; for the RMS one ratio of signal to noise for all",
-        status="Exact in the mean square; the RMS: mean field",
-        error="From the RMS {noise_scale_read_off_the_update_rms:.0%} at B = 0.01 B_simple, β = 0.9, 0.95; "
-        "from the norms none",
-        breaks="two_norms_under_a_turning_gradient",
-    ),
-    Validity(
-        law="The ℓ₁ and nuclear noise scales",
-        ids=("lrbs.noise-l1", "lrbs.noise-nuclear", "lrbs.noise-l1-floor"),
-        assumptions="Many more samples than the value; a bound on the alignment, not its size",
-        status="Bound",
-        error="Too small by {l1_scale_from_few_samples:.0%} from a tenth as many samples",
-        breaks="l1_scale_from_few_samples",
-    ),
-]
+    yield missed("momentum taken for gradients", read, true, off, 0.2)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import erf
-from scipy.stats import norm
 
 from lrbs.approximations import ERF_SLOPE, exact, linearised_erf, older_route, scalar_mean_field
-from lrbs.checks.evidence import Comparison, Evidence, against_sample, holds, missed, stated
-from lrbs.checks.findings import Erratum, Validity
-from lrbs.checks.mean_field import surging_model
-from lrbs.checks.problems import minimised_loss
-from lrbs.checks.sign import RATIOS
+from lrbs.checks.comparison import Comparison
+from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
+from lrbs.checks.problems import RATIOS, minimised_loss, spread_model, surging_model
 from lrbs.laws.curves import fit_power_saturation, normalised_batch_size, power_saturation
 from lrbs.laws.erf_route import erf_route_sign, erf_route_step, erf_stand_in
 from lrbs.laws.scalar_law import ScalarLaw
@@ -31,34 +28,24 @@ from lrbs.simulate import draw_gradients
 from lrbs.step import expected_step
 
 
-def spread_model(spread: float, size: int = 20, own_curvature: float = 4.0) -> LocalModel:
-    """Equal gradients, log-normal deviations (median 2, logarithmic spread `spread`), H = e e^T + c I.
-
-    All entries of e are 1.
-    """
-    deviation = 2 * np.exp(spread * norm.ppf((np.arange(size) + 0.5) / size))
-    hessian = np.ones((size, size)) + own_curvature * np.eye(size)
-    return LocalModel(np.ones(size), deviation**2, hessian)
-
-
 def older_law(model: LocalModel) -> ScalarLaw:
     """The scalar law of the older route: pi kappa^2 / 2 in beta, with kappa^2 = B_simple."""
     return ScalarLaw.of_sign(model, ERF_SLOPE * model.simple_noise_scale)
 
 
 # ------------------------------------------------------------------------------------- one coordinate
-def sign_mean_of_normal_noise() -> Evidence:
+@check("Monte Carlo")
+def sign_mean_of_normal_noise() -> Rows:
     """Drawn signs against the error function."""
     rng = np.random.default_rng(1)
-    rows = []
     for gradient, sigma, batch_size in ((0.1, 1.0, 4.0), (-0.5, 2.0, 9.0), (3.0, 2.0, 1.0)):
         sample = np.sign(gradient + sigma * rng.standard_normal(200_000) / np.sqrt(batch_size))
         formula = float(sign_mean(gradient, sigma / np.sqrt(batch_size)))
-        rows.append(against_sample(f"g = {gradient}, σ = {sigma}, B = {batch_size:g}", formula, sample))
-    return Evidence("Monte Carlo", tuple(rows))
+        yield f"g = {gradient}, σ = {sigma}, B = {batch_size:g}", formula, sample
 
 
-def erf_stand_in_error() -> Evidence:
+@check("approximation", where="x = 1.33, which is |g| √B / σ = 1.88", absolute=True)
+def erf_stand_in_error() -> Rows:
     """Same slope at 0, largest error, and where the mean field is the better of the two."""
     x = RATIOS / np.sqrt(2)
     gap = erf_stand_in(x) - erf(x)
@@ -74,127 +61,104 @@ def erf_stand_in_error() -> Evidence:
         lambda c: np.abs(erf_stand_in(coarse, c) - erf(coarse)).max(), bounds=(0.4, 0.8), method="bounded"
     )
     mean = float(mean_field_sign(np.sqrt(2), 1.0))
-    return Evidence(
-        "approximation",
-        (
-            Comparison("slope at 0", 2 / np.sqrt(np.pi), float(erf_stand_in(1e-9)) / 1e-9, tolerance=1e-8),
-            stated("largest error", -0.108, gap.min(), 0.005),
-            stated("at |g| √B / σ", 1.88, RATIOS[gap.argmin()], 0.002),
-            stated("mean field, largest error", 0.0644, line.max(), 0.005),
-            stated("mean field nearer beyond", 0.848, brentq(lead, 0.5, 1.2), 0.001),
-            Comparison("c = 1/2 is the mean field, x = 1", float(erf_stand_in(1.0, 0.5)), mean),
-            stated("best constant c", 0.505, best.x, 0.002),
-            stated("its largest error", 0.0626, best.fun, 0.005),
-        ),
-        error=float(np.abs(gap).max()),
-        where="x = 1.33, which is |g| √B / σ = 1.88",
-        absolute=True,
-    )
+    yield near("slope at 0", 2 / np.sqrt(np.pi), float(erf_stand_in(1e-9)) / 1e-9, tolerance=1e-8)
+    yield stated("largest error", -0.108, gap.min(), 0.005)
+    yield stated("at |g| √B / σ", 1.88, RATIOS[gap.argmin()], 0.002)
+    yield stated("mean field, largest error", 0.0644, line.max(), 0.005)
+    yield stated("mean field nearer beyond", 0.848, brentq(lead, 0.5, 1.2), 0.001)
+    yield "c = 1/2 is the mean field, x = 1", erf_stand_in(1.0, 0.5), mean
+    yield stated("best constant c", 0.505, best.x, 0.002)
+    yield stated("its largest error", 0.0626, best.fun, 0.005)
+    return np.abs(gap).max()
 
 
-def older_coordinate_form() -> Evidence:
+@check("approximation", where="|g| √B / σ = 1.88; always below", absolute=True)
+def older_coordinate_form() -> Rows:
     """The form as printed, its error against erf, and the mean field at 2B/pi."""
     g, sigma, B = 0.7, 1.3, 5.0
     printed = (g / sigma) / np.sqrt(np.pi / (2 * B) + (g / sigma) ** 2)
     gap = erf_route_sign(RATIOS, 1.0) - sign_mean(RATIOS, 1.0)
-    return Evidence(
-        "approximation",
-        (
-            Comparison("as printed", float(erf_route_sign(g, sigma / np.sqrt(B))), printed),
-            Comparison(
-                "mean field at 2B/π", printed, float(mean_field_sign(g, sigma / np.sqrt(2 * B / np.pi)))
-            ),
-            stated("largest error", -0.108, gap.min(), 0.005),
-            stated("largest relative error", -0.116, (gap / sign_mean(RATIOS, 1.0)).min(), 0.01),
-        ),
-        error=float(np.abs(gap).max()),
-        where="|g| √B / σ = 1.88; always below",
-        absolute=True,
-    )
+    yield "as printed", erf_route_sign(g, sigma / np.sqrt(B)), printed
+    yield "mean field at 2B/π", printed, mean_field_sign(g, sigma / np.sqrt(2 * B / np.pi))
+    yield stated("largest error", -0.108, gap.min(), 0.005)
+    yield stated("largest relative error", -0.116, (gap / sign_mean(RATIOS, 1.0)).min(), 0.01)
+    return np.abs(gap).max()
 
 
-def sign_products_when_correlated() -> Evidence:
+@check("approximation", absolute=True)
+def sign_products_when_correlated() -> Rows:
     """E[phi_i phi_j] at g = 0: 0 by independence, rho by the general mean field, the arcsine law in truth."""
     rng = np.random.default_rng(2)
     rho = np.linspace(0, 1, 2001)
     law = 2 / np.pi * np.arcsin(rho)
     gap = rho - law
-    rows = []
     for correlation in (0.4, 0.771):
         x, y = rng.standard_normal((2, 200_000))
         product = np.sign(x) * np.sign(correlation * x + np.sqrt(1 - correlation**2) * y)
         formula = sign_product_mean(np.zeros(1), np.zeros(1), np.array([correlation]))[0]
-        rows.append(against_sample(f"drawn, ρ = {correlation}", formula, product))
-    rows.append(stated("largest gap of the mean field's ρ", 0.2105, gap.max(), 0.001))
-    rows.append(stated("at this ρ", 0.771, rho[gap.argmax()], 0.002))
-    rows.append(stated("what independence misses there", 0.561, law[gap.argmax()], 0.005))
+        yield f"drawn, ρ = {correlation}", formula, product
+    yield stated("largest gap of the mean field's ρ", 0.2105, gap.max(), 0.001)
+    yield stated("at this ρ", 0.771, rho[gap.argmax()], 0.002)
+    yield stated("what independence misses there", 0.561, law[gap.argmax()], 0.005)
     signs = independent_second_moment(sign_mean([0.5, -1.0], 1.0))  # independent, so rho = 0
     true = sign_product_mean(np.array([0.5]), np.array([-1.0]), np.zeros(1))[0]
-    rows.append(Comparison("independent: product of the means", float(signs[0, 1]), float(true)))
+    yield "independent: product of the means", signs[0, 1], true
     grid = np.linspace(0, 5, 501)
     older, means = erf_route_sign(grid, 1.0), sign_mean(grid, 1.0)
     off = float(np.abs(np.outer(older, older) - np.outer(means, means)).max())
-    rows.append(stated("independent: largest error by the older means", 0.193, off, 0.01))
-    return Evidence(
-        "approximation",
-        tuple(rows),
-        error=off,
-        where=f"of a product, independent normal noise; {law[gap.argmax()]:.2f} at a correlation of "
+    yield stated("independent: largest error by the older means", 0.193, off, 0.01)
+    return (
+        off,
+        f"of a product, independent normal noise; {law[gap.argmax()]:.2f} at a correlation of "
         f"{rho[gap.argmax()]:.2f} and no signal",
-        absolute=True,
     )
 
 
 # --------------------------------------------------------------------------------------- SignSGD's law
-def older_step_against_simulation() -> Evidence:
+@check("approximation")
+def older_step_against_simulation() -> Rows:
     """Learning rate and loss decrease coordinate by coordinate, against simulated losses and exactly."""
     model = spread_model(0.5, size=10)
-    rows = []
     for batch_size in (1.0, 20.0):
         true = expected_step(model, SignSGD(), batch_size, exact)
         found, error = minimised_loss(model, SignSGD(), batch_size, samples=2000, seed=3)
-        rows.append(Comparison(f"exact η*, B = {batch_size:g}", float(true.optimal_lr), found, error))
+        yield f"exact η*, B = {batch_size:g}", true.optimal_lr, (found, error)
         updates = SignSGD()(draw_gradients(model, batch_size, (20_000, 1), 4))
         eta = float(true.optimal_lr)
         H = model.hessian.dense()
         sample = eta * updates @ model.gradient - eta**2 / 2 * np.einsum("si,ij,sj->s", updates, H, updates)
-        rows.append(against_sample(f"exact decrease, B = {batch_size:g}", float(true.loss_decrease), sample))
+        yield f"exact decrease, B = {batch_size:g}", true.loss_decrease, sample
     sizes = np.geomspace(1e-3, 1e4, 300)
     truth, older = expected_step(model, SignSGD(), sizes, exact), erf_route_step(model, sizes)
     rates = older.optimal_lr / truth.optimal_lr - 1
     gains = older.loss_decrease / truth.loss_decrease - 1
-    rows.append(stated("learning rate: largest error", 0.0294, np.abs(rates).max(), 0.05))
-    rows.append(stated("loss decrease: largest error", -0.101, gains.min(), 0.05))
-    return Evidence(
-        "approximation",
-        tuple(rows),
-        error=float(np.abs(gains).max()),
-        where=f"loss decrease, B = {sizes[np.abs(gains).argmax()] / model.simple_noise_scale:.2g} B_simple, "
+    yield stated("learning rate: largest error", 0.0294, np.abs(rates).max(), 0.05)
+    yield stated("loss decrease: largest error", -0.101, gains.min(), 0.05)
+    return (
+        np.abs(gains).max(),
+        f"loss decrease, B = {sizes[np.abs(gains).argmax()] / model.simple_noise_scale:.2g} B_simple, "
         f"ratios spread by 0.5; of the learning rate {100 * np.abs(rates).max():.1f} %",
     )
 
 
-def infinite_batch() -> Evidence:
+@check("limit")
+def infinite_batch() -> Rows:
     """The limit of the law, and its degree: proportional to the gradient, where SGD's eta_max is not."""
     model = surging_model()
     law = ScalarLaw.of_sign(model)
     triple = LocalModel(3 * model.gradient, model.covariance.diagonal(), model.hessian)
-    return Evidence(
-        "limit",
-        (
-            Comparison(
-                "exact η* at B = 1e9",
-                law.limit_lr,
-                float(expected_step(model, SignSGD(), 1e9, exact).optimal_lr),
-                tolerance=1e-6,
-            ),
-            Comparison("gradient times 3: SignSGD", 3 * law.limit_lr, ScalarLaw.of_sign(triple).limit_lr),
-            Comparison("gradient times 3: SGD", model.max_lr, triple.max_lr),
-        ),
+    yield near(
+        "exact η* at B = 1e9",
+        law.limit_lr,
+        expected_step(model, SignSGD(), 1e9, exact).optimal_lr,
+        tolerance=1e-6,
     )
+    yield "gradient times 3: SignSGD", 3 * law.limit_lr, ScalarLaw.of_sign(triple).limit_lr
+    yield "gradient times 3: SGD", model.max_lr, triple.max_lr
 
 
-def diagonal_hessian_has_no_surge() -> Evidence:
+@check("approximation")
+def diagonal_hessian_has_no_surge() -> Rows:
     """H diagonal: as printed, rising with B, below its limit, and as near to the exact curve as stated."""
     rng = np.random.default_rng(5)
     g, sigma, h = rng.standard_normal(12), rng.uniform(0.2, 3, 12), rng.uniform(0.1, 2, 12)
@@ -205,27 +169,23 @@ def diagonal_hessian_has_no_surge() -> Evidence:
     limit = ScalarLaw.of_sign(model).limit_lr
     exactly = expected_step(model, SignSGD(), sizes, exact).optimal_lr
     worst = int(np.abs(curve / exactly - 1).argmax())
-    return Evidence(
-        "approximation",
-        (
-            Comparison("as printed, B = 3", float(erf_route_step(model, 3.0).optimal_lr), float(printed)),
-            holds("rises with B", (np.diff(curve) >= 0).all()),
-            holds("so does the exact curve", (np.diff(exactly) >= -1e-15).all()),
-            Comparison("limit", limit, float(curve[-1]), tolerance=1e-4),
-            missed(f"η* at B = {sizes[worst]:.2g}", curve[worst], exactly[worst], -0.080, 0.005),
-        ),
-        where=f"twelve unequal coordinates, B = {sizes[worst] / model.simple_noise_scale:.2g} B_simple",
-    )
+    yield "as printed, B = 3", erf_route_step(model, 3.0).optimal_lr, printed
+    yield holds("rises with B", (np.diff(curve) >= 0).all())
+    yield holds("so does the exact curve", (np.diff(exactly) >= -1e-15).all())
+    yield near("limit", limit, curve[-1], tolerance=1e-4)
+    yield missed(f"η* at B = {sizes[worst]:.2g}", curve[worst], exactly[worst], -0.080, 0.005)
+    return f"twelve unequal coordinates, B = {sizes[worst] / model.simple_noise_scale:.2g} B_simple"
 
 
-def scalar_diagonal_form() -> Evidence:
+@check("approximation", where="spread 1, B = B_simple/100")
+def scalar_diagonal_form() -> Rows:
     """One ratio for all against the sum over coordinates: exact for equal ratios, then not."""
     even = LocalModel(
         np.array([0.5, -2.0, 1.0]), 9 * np.array([0.5, -2.0, 1.0]) ** 2, np.array([1.0, 2.0, 0.5])
     )
     limit = ScalarLaw.of_sign(even).limit_lr
     formula = power_saturation(4.0, limit, ERF_SLOPE * 9.0)
-    rows = [Comparison("equal ratios", float(formula), float(erf_route_step(even, 4.0).optimal_lr))]
+    yield "equal ratios", formula, erf_route_step(even, 4.0).optimal_lr
     for spread, off, of_exact in ((0.5, -0.302, -0.306), (1.0, -0.703, -0.718)):
         model = spread_model(spread, size=200)
         diagonal = LocalModel(model.gradient, model.covariance.diagonal(), np.ones(200))
@@ -234,13 +194,13 @@ def scalar_diagonal_form() -> Evidence:
             size, ScalarLaw.of_sign(diagonal).limit_lr, ERF_SLOPE * diagonal.simple_noise_scale
         )
         by_coordinate = erf_route_step(diagonal, size).optimal_lr
-        rows.append(missed(f"η*, spread {spread}", scalar, by_coordinate, off, 0.02))
+        yield missed(f"η*, spread {spread}", scalar, by_coordinate, off, 0.02)
         truth = expected_step(diagonal, SignSGD(), size, exact).optimal_lr
-        rows.append(missed(f"... of the exact one, spread {spread}", scalar, truth, of_exact, 0.02))
-    return Evidence("approximation", tuple(rows), where="spread 1, B = B_simple/100")
+        yield missed(f"... of the exact one, spread {spread}", scalar, truth, of_exact, 0.02)
 
 
-def older_square_root() -> Evidence:
+@check("limit", where="B = 1e-8 of the scale")
+def older_square_root() -> Rows:
     """The printed limit, its slope, and the exact curve, which it meets at small batches."""
     model = surging_model()
     law = older_law(model)
@@ -249,19 +209,14 @@ def older_square_root() -> Evidence:
     printed = np.abs(g).sum() / (kappa * model.hessian.trace()) * np.sqrt(2 * tiny / np.pi)
     sizes = law.noise_scale * np.array([1e-8, 1e-7])
     true = expected_step(model, SignSGD(), sizes, exact).optimal_lr
-    return Evidence(
-        "limit",
-        (
-            Comparison("as printed", float(law.small_batch_lr(tiny)), float(printed)),
-            Comparison("law", float(printed), float(law.optimal_lr(tiny)), tolerance=1e-6),
-            Comparison("exact", float(printed), float(true[0]), tolerance=1e-6),
-            stated("slope of the exact curve", 0.5, float(np.log10(true[1] / true[0])), 1e-5),
-        ),
-        where="B = 1e-8 of the scale",
-    )
+    yield "as printed", law.small_batch_lr(tiny), printed
+    yield near("law", printed, law.optimal_lr(tiny), tolerance=1e-6)
+    yield near("exact", printed, true[0], tolerance=1e-6)
+    yield stated("slope of the exact curve", 0.5, np.log10(true[1] / true[0]), 1e-5)
 
 
-def surge_as_a_resonance() -> Evidence:
+@check("approximation")
+def surge_as_a_resonance() -> Rows:
     """The symmetric form equals the direct ratio; its top, what happens without one, and the exact curve."""
     model = surging_model()
     law = older_law(model)
@@ -291,12 +246,12 @@ def surge_as_a_resonance() -> Evidence:
     rows.append(missed(f"η* at {at}", law.optimal_lr(sizes)[worst], curve[worst], 0.062, 0.005))
     true_peak = float(exact_peak_batch_size(model.simple_noise_scale, law.peak_beta))
     rows.append(missed("batch size of the peak", law.peak_batch_size, true_peak, 0.164, 0.005))
-    return Evidence(
-        "approximation", tuple(rows), error=rows[-2].relative, where=f"η*, one ratio, normal noise, B = {at}"
-    )
+    yield from rows
+    return rows[-2].relative, f"η*, one ratio, normal noise, B = {at}"
 
 
-def height_and_place_of_the_surge() -> Evidence:
+@check("approximation", where="its batch size, β* = 0.52, one ratio, normal noise; none of its height")
+def height_and_place_of_the_surge() -> Rows:
     """beta_noise and eta_max as printed, and where and how high the exact curve is."""
     model = surging_model()
     law = older_law(model)
@@ -304,21 +259,15 @@ def height_and_place_of_the_surge() -> Evidence:
     trace, off = float(np.trace(H)), float((H * np.sign(np.outer(g, g))).sum() - np.trace(H))
     peak = searched_peak(model)
     height = expected_step(model, SignSGD(), peak, exact).optimal_lr
-    return Evidence(
-        "approximation",
-        (
-            Comparison("β_noise as printed", float(np.sqrt(trace / off)), law.peak_beta),
-            Comparison("η_max as printed", float(np.abs(g).sum() / (2 * np.sqrt(trace * off))), law.peak_lr),
-            Comparison("height of the exact peak", law.peak_lr, float(height), tolerance=1e-6),
-            missed("its batch size", law.peak_batch_size, peak, 0.164, 0.005),
-        ),
-        where="its batch size, β* = 0.52, one ratio, normal noise; none of its height",
-    )
+    yield "β_noise as printed", np.sqrt(trace / off), law.peak_beta
+    yield "η_max as printed", np.abs(g).sum() / (2 * np.sqrt(trace * off)), law.peak_lr
+    yield near("height of the exact peak", law.peak_lr, height, tolerance=1e-6)
+    yield missed("its batch size", law.peak_batch_size, peak, 0.164, 0.005)
 
 
-def best_exponent() -> Evidence:
+@check("approximation", where="a surging curve")
+def best_exponent() -> Rows:
     """The guess limit/(1 + scale/B)^alpha fitted to exact curves of SignSGD: its largest errors."""
-    rows = []
     sizes = np.geomspace(1e-3, 1e3, 61)
     errors = {}
     cases = {
@@ -331,38 +280,33 @@ def best_exponent() -> Evidence:
         true = expected_step(model, SignSGD(), B, exact).optimal_lr
         limit, scale, exponent = fit_power_saturation(B, true)
         errors[name] = float(np.abs(power_saturation(B, limit, scale, exponent) / true - 1).max())
-        rows.append(stated(f"{name}: exponent", alpha, exponent, 0.01))
-        rows.append(stated(f"{name}: largest error", error, errors[name], 0.02))
-    return Evidence("approximation", tuple(rows), error=errors["surging"], where="a surging curve")
+        yield stated(f"{name}: exponent", alpha, exponent, 0.01)
+        yield stated(f"{name}: largest error", error, errors[name], 0.02)
+    return errors["surging"]
 
 
-def older_loss_scale() -> Evidence:
+@check("algebra only")
+def older_loss_scale() -> Rows:
     """Limit and scale of the loss decrease, the peak from them, and beta_noise back again."""
     model = surging_model()
     law = older_law(model)
     b, eta, total = law.peak_beta, law.peak_lr, float(np.abs(model.gradient).sum())
     scale = np.pi * model.simple_noise_scale / 2
     negative = ScalarLaw(1.0, 0.6, 1.0, 7.0)  # off-diagonal sum -0.4: beta_noise^2 = -2.5
-    return Evidence(
-        "algebra only",
-        (
-            Comparison("limit as printed", law.max_loss_decrease, b * eta * total / (1 + b**2)),
-            Comparison("loss scale as printed", law.loss_scale, scale * b**2 / (1 + b**2)),
-            Comparison(
-                "1/loss scale - 1/peak",
-                4 / (np.pi * model.simple_noise_scale),
-                1 / law.loss_scale - 1 / law.peak_batch_size,
-            ),
-            Comparison(
-                "peak from the loss scale", peak_from_loss_scale(law.loss_scale, scale), law.peak_batch_size
-            ),
-            Comparison("β_noise from it", peak_beta_from_loss_scale(law.loss_scale, scale), b),
-            Comparison("β_noise² = -2.5: loss scale", negative.loss_scale, 7.0 * -2.5 / (1 - 2.5)),
-        ),
+    yield "limit as printed", law.max_loss_decrease, b * eta * total / (1 + b**2)
+    yield "loss scale as printed", law.loss_scale, scale * b**2 / (1 + b**2)
+    yield (
+        "1/loss scale - 1/peak",
+        4 / (np.pi * model.simple_noise_scale),
+        1 / law.loss_scale - 1 / law.peak_batch_size,
     )
+    yield "peak from the loss scale", peak_from_loss_scale(law.loss_scale, scale), law.peak_batch_size
+    yield "β_noise from it", peak_beta_from_loss_scale(law.loss_scale, scale), b
+    yield "β_noise² = -2.5: loss scale", negative.loss_scale, 7.0 * -2.5 / (1 - 2.5)
 
 
-def older_loss_decrease() -> Evidence:
+@check("approximation")
+def older_loss_decrease() -> Rows:
     """The closed loss decrease against alignment and curvature of the older route, and the exact one."""
     model = surging_model()
     law = older_law(model)
@@ -371,169 +315,57 @@ def older_loss_decrease() -> Evidence:
     curve = expected_step(model, SignSGD(), sizes, exact).loss_decrease
     worst = int(np.abs(law.loss_decrease(sizes) / curve - 1).argmax())
     at = f"{sizes[worst] / model.simple_noise_scale:.2g} B_simple"
-    return Evidence(
-        "approximation",
-        (
-            Comparison("decrease at B = 30", float(law.loss_decrease(30.0)), float(step.loss_decrease)),
-            missed(f"exact decrease at {at}", law.loss_decrease(sizes)[worst], curve[worst], -0.069, 0.005),
-        ),
-        where=f"one ratio, normal noise, B = {at}",
-    )
+    yield "decrease at B = 30", law.loss_decrease(30.0), step.loss_decrease
+    yield missed(f"exact decrease at {at}", law.loss_decrease(sizes)[worst], curve[worst], -0.069, 0.005)
+    return f"one ratio, normal noise, B = {at}"
 
 
 # ------------------------------------------------------------------------------------ the surge's place
-def exact_peak_against_a_search() -> Evidence:
+@check("identity", where="resolution of the search")
+def exact_peak_against_a_search() -> Rows:
     """Where the mean sign equals beta*, for one ratio: against a search along the exact curve."""
-    rows = []
     for own_curvature in (0.5, 8.0):
         model = surging_model(own_curvature=own_curvature)
         beta = ScalarLaw.of_sign(model).peak_beta
         formula = float(exact_peak_batch_size(64.0, beta))
-        rows.append(Comparison(f"peak, β* = {beta:.2f}", formula, searched_peak(model), tolerance=1e-4))
-    return Evidence("identity", tuple(rows), where="resolution of the search")
+        yield near(f"peak, β* = {beta:.2f}", formula, searched_peak(model), tolerance=1e-4)
 
 
-def peaks_side_by_side() -> Evidence:
+@check("approximation", where="older route at β* = 0.9; grows as β* → 1")
+def peaks_side_by_side() -> Rows:
     """The two scalar laws and the small-batch law over the exact peak, for one ratio."""
-    rows = []
     for beta, older, line, small in ((0.5, 0.15, -0.27, -0.14), (0.9, 1.48, 0.58, -0.53)):
         true = float(exact_peak_batch_size(1.0, beta))
         peak = ScalarLaw(1.0, 1 + beta**-2, 1.0, 1.0).peak_batch_size
-        rows += [
-            missed(f"older route, β* = {beta}", ERF_SLOPE * peak, true, older, 0.01),
-            missed(f"mean field, β* = {beta}", peak, true, line, 0.01),
-            missed(f"small-batch law, β* = {beta}", ERF_SLOPE * beta**2, true, small, 0.01),
-        ]
-    return Evidence("approximation", tuple(rows), where="older route at β* = 0.9; grows as β* → 1")
+        yield missed(f"older route, β* = {beta}", ERF_SLOPE * peak, true, older, 0.01)
+        yield missed(f"mean field, β* = {beta}", peak, true, line, 0.01)
+        yield missed(f"small-batch law, β* = {beta}", ERF_SLOPE * beta**2, true, small, 0.01)
 
 
-def small_batch_law_of_the_surge_paper() -> Evidence:
+@check("approximation", where="the paper's law, one ratio, β* = 0.98")
+def small_batch_law_of_the_surge_paper() -> Rows:
     """Right for early surges whatever the spread of ratios, wrong for late ones, and never without a peak."""
     model = surging_model()
     g, sigma = model.gradient, np.sqrt(model.covariance.diagonal())
     H = model.hessian.dense()
     S = (np.outer(g / sigma, g / sigma) * H).sum() - ((g / sigma) ** 2 * np.diag(H)).sum()
-    rows = [Comparison("π tr H / (2S)", np.pi * np.trace(H) / (2 * S), small_batch_peak(model))]
+    yield "π tr H / (2S)", np.pi * np.trace(H) / (2 * S), small_batch_peak(model)
     linear = expected_step(model, SignSGD(), small_batch_peak(model), linearised_erf)
     far = expected_step(model, SignSGD(), 1e9, linearised_erf)
-    rows.append(
-        stated("half of its own loss limit there", 0.5, float(linear.loss_decrease / far.loss_decrease), 1e-6)
-    )
+    yield stated("half of its own loss limit there", 0.5, linear.loss_decrease / far.loss_decrease, 1e-6)
     for spread, paper, scalar, older in ((0.0, -0.005, -0.360, 0.005), (1.5, -0.197, 187.8, 295.6)):
         each = spread_model(spread, size=100, own_curvature=1e-9)
         true, line = searched_peak(each), ScalarLaw.of_sign(each).peak_batch_size
-        rows += [
-            missed(f"early surge, spread {spread}: paper", small_batch_peak(each), true, paper, 0.01),
-            missed(f"early surge, spread {spread}: mean field", line, true, scalar, 0.01),
-            missed(f"early surge, spread {spread}: older route", ERF_SLOPE * line, true, older, 0.01),
-        ]
+        yield missed(f"early surge, spread {spread}: paper", small_batch_peak(each), true, paper, 0.01)
+        yield missed(f"early surge, spread {spread}: mean field", line, true, scalar, 0.01)
+        yield missed(f"early surge, spread {spread}: older route", ERF_SLOPE * line, true, older, 0.01)
     late = surging_model(own_curvature=13.5)
     late_row = missed("late surge: paper", small_batch_peak(late), searched_peak(late), -0.734, 0.02)
     line = ScalarLaw.of_sign(late).peak_batch_size
-    rows += [
-        late_row,
-        missed("late surge: mean field", line, searched_peak(late), 4.07, 0.02),
-        missed("late surge: older route", ERF_SLOPE * line, searched_peak(late), 6.97, 0.02),
-    ]
+    yield late_row
+    yield missed("late surge: mean field", line, searched_peak(late), 4.07, 0.02)
+    yield missed("late surge: older route", ERF_SLOPE * line, searched_peak(late), 6.97, 0.02)
     none = surging_model(own_curvature=20.0)
-    rows.append(stated("no surge at all: paper's peak / B_simple", 2.20, small_batch_peak(none) / 64.0, 0.02))
-    rows.append(holds("the exact curve has none", np.isinf(searched_peak(none))))
-    return Evidence(
-        "approximation", tuple(rows), error=late_row.relative, where="the paper's law, one ratio, β* = 0.98"
-    )
-
-
-ERRATA = [
-    Erratum(
-        where="10542, closing remarks on the surge paper",
-        hand="author",
-        kind="overstatement",
-        quotation="直觉上比逐点的假设……更为合理一些，所以原则上结论会更为精准",
-        says="By intuition it [one average ratio for all coordinates] is more reasonable than the "
-        "assumption point by point …, so in principle its conclusions will be more accurate.",
-        finds="That a surge need not come it does get right, and the paper's law does not. Of the batch "
-        "size of the peak the paper's law is nearer, or as near, wherever we looked. With one ratio "
-        r"and a late surge ($\beta^*=0.98$) it finds {small_batch_law_of_the_surge_paper[late surge: "
-        "paper]:x} times the true batch size, the article's form "
-        "{small_batch_law_of_the_surge_paper[late surge: older route]:x} times. With log-normal "
-        "ratios of spread 1.5 in a hundred coordinates and an early surge it finds "
-        "{small_batch_law_of_the_surge_paper[early surge, spread 1.5: paper]:x} times, the article's "
-        "form {small_batch_law_of_the_surge_paper[early surge, spread 1.5: older route]:x} times, the "
-        "mean field {small_batch_law_of_the_surge_paper[early surge, spread 1.5: mean field]:x} times.",
-        sure="Of these examples certain. Where else each is nearer is open, and the text says only in "
-        "principle.",
-        check="small_batch_law_of_the_surge_paper",
-    ),
-    Erratum(
-        where="10542, answers 1 and 2, on complexity",
-        hand="questions and answers",
-        kind="wrong claim",
-        quotation="当模型和训练过程达到一定复杂程度时展现出的新的特性",
-        says="[The surge is] a new property that shows once model and training have reached a certain "
-        "complexity.",
-        finds=r"Three coordinates suffice ($H=\mathbf 1\mathbf 1^\top+0.01\,I$: $\beta^*=$ "
-        "{surge_needs_three_coordinates[N = 3, H = 1 1ᵀ + 0.01 I: β*]:.3f}). Two never do in the "
-        r"scalar law, since $s^\top Hs\le2\operatorname{tr}H$. (The word for surge has been translated "
-        "as 涌现, emergence.)",
-        sure="Certain: an example and an inequality.",
-        check="surge_needs_three_coordinates",
-    ),
-    Erratum(
-        where="10542, answers 1 and 2, on the peak and the diagonal",
-        hand="questions and answers",
-        kind="overstatement",
-        quotation="如果Hessian矩阵的对角线元素占主导，则最优学习率与批量大小的关系仍然是单调递增的",
-        says="If the diagonal of the Hessian dominates, the optimal learning rate still rises with the "
-        "batch size.",
-        finds="For signs it does, which the answers take for Adam. For Adam itself the later article 11301 "
-        r"finds a peak even with a diagonal Hessian for $\beta_1>1/3$, at "
-        "{surge_needs_three_coordinates[Adam (0.9), diagonal H: peak / B_simple]:.3f} "
-        r"$B_{\text{simple}}$ for 0.9. Answer 2 also leaves out the article's condition "
-        r"$\beta_{\text{noise}}<1$ when it says where the peak lies.",
-        sure="Certain within these laws.",
-        check="surge_needs_three_coordinates",
-    ),
-]
-
-VALIDITY = [
-    Validity(
-        law="Mean of a sign, older route",
-        ids=("10542.17", "10542.18"),
-        assumptions="Normal noise, independent coordinates",
-        status="Approximation of erf, exact to first order at small batches",
-        error="At most {older_coordinate_form:.3f}, always too small",
-        breaks="erf_stand_in_error",
-    ),
-    Validity(
-        law="SignSGD coordinate by coordinate, older route",
-        ids=("10542.20", "10542.21", "10542.23"),
-        assumptions="Quadratic loss, independent normal noise",
-        status="Approximation of erf",
-        error="{older_step_against_simulation:.0%} of the loss decrease for a spread of ratios of 0.5",
-        breaks="sign_products_when_correlated",
-    ),
-    Validity(
-        law="Scalar forms of the older route",
-        ids=("10542.24", "10542.25", "10542.27", "10542.30", "10542.32", "10542.34"),
-        assumptions="As before, and one ratio σᵢ/|gᵢ| for all coordinates",
-        status="Heuristic average over coordinates",
-        error="{scalar_diagonal_form:.0%} too small at spread 1 and B = B_simple/100",
-        breaks="scalar_diagonal_form",
-    ),
-    Validity(
-        law="A power of the saturation law",
-        ids=("10542.29",),
-        assumptions="No surge",
-        status="Guess",
-        error="{best_exponent:.0%} on a surging curve; its exponent can lie below 1/2",
-        breaks="best_exponent",
-    ),
-    Validity(
-        law="Small-batch law of the surge paper",
-        ids=("lrbs.surge-small-batch",),
-        assumptions="Quadratic loss, independent normal noise, every |gᵢ| √B / σᵢ small",
-        status="Exact limit at small batches",
-        error="Its peak is {small_batch_law_of_the_surge_paper:.0%} too small for a late surge",
-        breaks="small_batch_law_of_the_surge_paper",
-    ),
-]
+    yield stated("no surge at all: paper's peak / B_simple", 2.20, small_batch_peak(none) / 64.0, 0.02)
+    yield holds("the exact curve has none", np.isinf(searched_peak(none)))
+    return late_row.relative

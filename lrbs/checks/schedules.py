@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from lrbs.checks.evidence import Comparison, Evidence, against_sample, missed, stated
-from lrbs.checks.findings import Erratum, Validity
-from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
+from lrbs.checks.evidence import Rows, against_sample, check, missed, near, stated
 from lrbs.laws.clock import Cluster
 from lrbs.laws.practice import (
     cautious_lr,
@@ -40,13 +38,13 @@ from lrbs.validation import Array
 
 if TYPE_CHECKING:
     from lrbs.lab import Dataset, SoftmaxRegression
-
-# Number of directions and their curvatures in the runs of `sgd_to_target`.
-CURVATURES = np.geomspace(1, 50, 200)
+from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
+from lrbs.checks.runs import sgd_to_target, slow_runs
 
 
 # ------------------------------------------------------------------------------------ the beginning
-def first_step_on_digits() -> Evidence:
+@check("Monte Carlo")
+def first_step_on_digits() -> Rows:
     """Lengths of real first steps of a network, at three batch sizes and under the linear rule."""
     from lrbs.lab import TanhNetwork, batch_gradients, digits, local_model
 
@@ -54,40 +52,33 @@ def first_step_on_digits() -> Evidence:
     network = TanhNetwork(64, 8, 10)
     start = network.initial_weights(1)
     model = local_model(network, start, data, dense=False)
-    rows, squares = [], {}
+    squares = {}
     for batch_size in (4, 32, 256):
         gradients = batch_gradients(network, start, data, batch_size, 300, rng=2)
         squares[batch_size] = update_length(0.1, gradients) ** 2
         formula = float(rms_update_length(model, 0.1, batch_size)) ** 2
-        rows.append(
-            against_sample(f"squared length, η = 0.1, B = {batch_size}", formula, squares[batch_size])
-        )
+        yield f"squared length, η = 0.1, B = {batch_size}", formula, squares[batch_size]
     moved = start - 0.1 * gradients[0]
-    rows.append(
-        Comparison("one step", float(update_length(0.1, gradients[0])), float(np.linalg.norm(moved - start)))
-    )
+    yield "one step", update_length(0.1, gradients[0]), np.linalg.norm(moved - start)
     rate = float(linear_rule(0.1, 64))
     growth = float(rms_update_length(model, rate, 256) / rms_update_length(model, 0.1, 4))
-    rows.append(
-        stated("linear rule, batch x 64: length times", 20.2, growth, 0.05),
-    )
-    return Evidence("Monte Carlo", tuple(rows))
+    yield stated("linear rule, batch x 64: length times", 20.2, growth, 0.05)
 
 
-def warmup_values() -> Evidence:
+@check("identity")
+def warmup_values() -> Rows:
     """Against interpolation between (0, 0), (T, target) and what follows."""
     places = np.array([0.0, 1.0, 37.0, 100.0, 250.0])
     expected = np.interp(places, [0, 100, 1000], [0, 0.3, 0.3])
-    return Evidence(
-        "identity",
-        tuple(
-            Comparison(f"t = {t:g} of 100", float(linear_warmup(t, 100, 0.3)), float(value), absolute=True)
-            for t, value in zip(places, expected, strict=True)
-        ),
-    )
+    for t, value in zip(places, expected, strict=True):
+        yield near(f"t = {t:g} of 100", linear_warmup(t, 100, 0.3), value, absolute=True)
 
 
-def warmup_displacement_bound() -> Evidence:
+@check(
+    "approximation",
+    where="as an estimate, pure noise, t = T = 100; as a bound on the mean it holds, reached one way",
+)
+def warmup_displacement_bound() -> Rows:
     """Sums of the schedule, and paths of gradients of length 1: all one way, and all ways.
 
     Counted from s = 0 the bound holds; counted from s = 1 it does not. Pure noise goes as t^1.5.
@@ -105,58 +96,49 @@ def warmup_displacement_bound() -> Evidence:
     slope = np.log(exact[total - 1] / exact[19]) / 2 / np.log(total / 20)
     over = [float(warmup_weight(t, total, first=1) / (t**2 / (2 * total))) for t in (1, 10)]
     squared = against_sample("all ways: squared distance", float(exact[-1]), squares[:, -1])
-    return Evidence(
-        "approximation",
-        (
-            Comparison("sum from s = 0, t = T = 100", float(warmup_weight(total, total)), sums[0]),
-            Comparison("sum from s = 1", float(warmup_weight(total, total, first=1)), sums[1]),
-            Comparison("one way: bound t²/(2T)", bound, sums[0], tolerance=0.011),
-            stated("from s = 1, t = 1: times the bound", 2.0, over[0], 1e-9),
-            stated("from s = 1, t = 10: times the bound", 1.1, over[1], 1e-9),
-            squared,
-            stated("all ways: distance", 5.73, np.sqrt(exact[-1]), 1e-3),
-            stated("all ways: slope from t = 20 to 100", 1.52, slope, 0.003),
-            missed("bound, all ways", bound, np.sqrt(exact[-1]), 7.73, 0.01),
-        ),
-        where="as an estimate, pure noise, t = T = 100; as a bound on the mean it holds, reached one way",
-    )
+    yield "sum from s = 0, t = T = 100", warmup_weight(total, total), sums[0]
+    yield "sum from s = 1", warmup_weight(total, total, first=1), sums[1]
+    yield near("one way: bound t²/(2T)", bound, sums[0], tolerance=0.011)
+    yield stated("from s = 1, t = 1: times the bound", 2.0, over[0], 1e-9)
+    yield stated("from s = 1, t = 10: times the bound", 1.1, over[1], 1e-9)
+    yield squared
+    yield stated("all ways: distance", 5.73, np.sqrt(exact[-1]), 1e-3)
+    yield stated("all ways: slope from t = 20 to 100", 1.52, slope, 0.003)
+    yield missed("bound, all ways", bound, np.sqrt(exact[-1]), 7.73, 0.01)
 
 
-def warmup_as_long_as_one_step() -> Evidence:
+@check("approximation", where="against the sum from s = 0, as the source counts")
+def warmup_as_long_as_one_step() -> Rows:
     """The T at which the bound is one step, by a root; the exact sums say 3 or 1."""
     root = brentq(lambda T: float(warmup_displacement(T, T, 1.0, 1.0)) - 1, 0.1, 50)
     exact = {
         first: brentq(lambda T, first=first: float(warmup_weight(T, T, first)) - 1, 0.5, 50)
         for first in (0, 1)
     }
-    return Evidence(
-        "approximation",
-        (
-            Comparison("T from t²/(2T)", float(matching_warmup()), float(root)),
-            missed("T from the sum, s from 0", matching_warmup(), exact[0], -1 / 3),
-            missed("T from the sum, s from 1", matching_warmup(), exact[1], 1.0),
-            stated("full steps in a warm-up of 1000", 500.0, 1000 / float(matching_warmup()), 1e-9),
-        ),
-        error=abs(float(matching_warmup()) / exact[0] - 1),
-        where="against the sum from s = 0, as the source counts",
-    )
+    yield "T from t²/(2T)", matching_warmup(), root
+    yield missed("T from the sum, s from 0", matching_warmup(), exact[0], -1 / 3)
+    yield missed("T from the sum, s from 1", matching_warmup(), exact[1], 1.0)
+    yield stated("full steps in a warm-up of 1000", 500.0, 1000 / float(matching_warmup()), 1e-9)
+    return abs(float(matching_warmup()) / exact[0] - 1)
 
 
 # ------------------------------------------------------------------------------------------ the end
-def cosine_values() -> Evidence:
+@check("identity")
+def cosine_values() -> Rows:
     """Against the squared cosine of half the angle, and its mean along the run."""
     t = np.array([0.0, 250.0, 500.0, 900.0, 1000.0])
     other = 0.01 + 0.09 * np.cos(np.pi * t / 2000) ** 2
     fine = cosine((np.arange(10_000) + 0.5) / 10, 1000, 0.1, 0.01)
-    rows = [
-        Comparison(f"t = {a:g} of 1000", float(cosine(a, 1000, 0.1, 0.01)), float(b))
-        for a, b in zip(t, other, strict=True)
-    ]
-    rows.append(Comparison("mean over the run", 0.055, float(fine.mean())))
-    return Evidence("identity", tuple(rows))
+    for a, b in zip(t, other, strict=True):
+        yield f"t = {a:g} of 1000", cosine(a, 1000, 0.1, 0.01), b
+    yield "mean over the run", 0.055, fine.mean()
 
 
-def growing_batch_against_decay() -> Evidence:
+@check(
+    "published number",
+    where="variances apart after 20 steps at r = 1.05; 1 to 3 % where r - 1 is a hundredth of ηλ",
+)
+def growing_batch_against_decay() -> Rows:
     """One eta/B at every step, by growing B or by shrinking eta: the second freezes, its sum is finite.
 
     Curvature 1, eta = 0.1 at first, r = 1.05, noise variance 1 at B = 1.
@@ -172,31 +154,23 @@ def growing_batch_against_decay() -> Evidence:
         sgd_cloud(quadratic, [1.0], learning_rate=rate, batch_size=size, steps=400).variance[-1, 0]
         for rate, size in ((0.1, slow), (0.1 / slow, 1.0))
     ]
-    return Evidence(
-        "published number",
-        (
-            Comparison("B_50, from B_0 = 1", 1.05**50, float(batches[50])),
-            stated("shrinking η: bias left", 0.116, float(decay.mean[-1, 0]), 0.005),
-            stated("shrinking η: variance left", 0.0115, float(decay.variance[-1, 0]), 0.005),
-            Comparison("growing B: bias left", 0.0, float(growth.mean[-1, 0]), tolerance=1e-9, absolute=True),
-            Comparison(
-                "growing B: variance left", 0.0, float(growth.variance[-1, 0]), tolerance=1e-9, absolute=True
-            ),
-            stated("r = 1.001, variance by B over by η", 1.0, ahead[0] / ahead[1], 0.03),
-        ),
-        error=float(abs(growth.variance[early, 0] / decay.variance[early, 0] - 1)),
-        where="variances apart after 20 steps at r = 1.05; 1 to 3 % where r - 1 is a hundredth of ηλ",
-    )
+    yield "B_50, from B_0 = 1", 1.05**50, batches[50]
+    yield stated("shrinking η: bias left", 0.116, decay.mean[-1, 0], 0.005)
+    yield stated("shrinking η: variance left", 0.0115, decay.variance[-1, 0], 0.005)
+    yield near("growing B: bias left", 0.0, growth.mean[-1, 0], tolerance=1e-9, absolute=True)
+    yield near("growing B: variance left", 0.0, growth.variance[-1, 0], tolerance=1e-9, absolute=True)
+    yield stated("r = 1.001, variance by B over by η", 1.0, ahead[0] / ahead[1], 0.03)
+    return abs(growth.variance[early, 0] / decay.variance[early, 0] - 1)
 
 
-def noise_aware_lr_along_a_run() -> Evidence:
+@check("quadrature")
+def noise_aware_lr_along_a_run() -> Rows:
     """Along a descent on a quadratic: the law's learning rate against a minimisation of the expected loss."""
     quadratic = Quadratic(curvature=np.geomspace(1, 10, 12), variance=np.full(12, 0.5))
     path = sgd_cloud(quadratic, np.ones(12), learning_rate=0.1, batch_size=1, steps=6).mean[[0, 2, 6]]
     models = [quadratic.at(point) for point in path]
     scales = noise_scales(models)
     rates = noise_aware_lr(8.0, [model.max_lr for model in models], scales)
-    rows = []
     for place, point, rate in zip((0, 2, 6), path, rates, strict=True):
 
         def loss(eta: float, point: Array = point) -> float:
@@ -204,9 +178,8 @@ def noise_aware_lr_along_a_run() -> Evidence:
             return float(cloud.expected_loss(quadratic)[-1])
 
         found = minimize_scalar(loss, bounds=(1e-4, 2.0), method="bounded", options={"xatol": 1e-10})
-        rows.append(Comparison(f"η* after {place} steps", float(rate), float(found.x), tolerance=1e-5))
-    rows.append(stated("B_noise at the end over that at first", 717.0, scales[-1] / scales[0], 0.05))
-    return Evidence("quadrature", tuple(rows))
+        yield near(f"η* after {place} steps", rate, found.x, tolerance=1e-5)
+    yield stated("B_noise at the end over that at first", 717.0, scales[-1] / scales[0], 0.05)
 
 
 # ------------------------------------------------------------------------------------------ the batch
@@ -217,7 +190,8 @@ def digits_softmax(samples: int) -> tuple[SoftmaxRegression, Dataset]:
     return SoftmaxRegression(64, 10), digits(centred=True)[0].take(np.arange(samples))
 
 
-def noise_scale_along_training() -> Evidence:
+@check("Monte Carlo")
+def noise_scale_along_training() -> Rows:
     """B_noise of a network at three moments of its training, against the curvature of real batches."""
     from lrbs.lab import batch_gradients, local_model, train
 
@@ -228,75 +202,25 @@ def noise_scale_along_training() -> Evidence:
     )
     models = [local_model(network, point, data, dense=False) for point in path]
     scales = noise_scales(models)
-    rows = []
     for moment, point, model, scale in zip(moments, path, models, scales, strict=True):
         gradients = batch_gradients(network, point, data, 8, 200, rng=6)
         seen = measured_step(gradients, SGD(), model.hessian, model.gradient)
         unit = 8 / model.gradient_curvature
-        rows.append(
-            Comparison(
-                f"B_noise after {moment} steps",
-                float(scale),
-                float(seen.curvature) * unit - 8,
-                float(seen.curvature_se) * unit,
-            )
+        yield (
+            f"B_noise after {moment} steps",
+            scale,
+            (float(seen.curvature) * unit - 8, float(seen.curvature_se) * unit),
         )
     squares = np.array([model.squared_gradient for model in models])
-    rows.append(stated("B_noise, last over first", 39.0, scales[-1] / scales[0], 0.1))
-    rows.append(stated("|g|², first over last", 220.0, squares[0] / squares[-1], 0.1))
-    return Evidence("Monte Carlo", tuple(rows))
+    yield stated("B_noise, last over first", 39.0, scales[-1] / scales[0], 0.1)
+    yield stated("|g|², first over last", 220.0, squares[0] / squares[-1], 0.1)
 
 
-def sgd_to_target(
-    batch_size: Callable[[Array], Array | float], runs: int, seed: int, share: float = 0.05
-) -> tuple[Array, Array, Array]:
-    """Steps and samples that SGD needs to a share of its loss, at the learning rate of the law in each step.
-
-    A quadratic of 200 directions whose noise does not change, so that B_noise grows as the gradient
-    shrinks. The last step counts as the fraction needed.
-
-    Parameters
-    ----------
-    batch_size : callable
-        Batch sizes for the noise scales of all runs; infinity for exact gradients.
-    runs, seed : int
-    share : float
-
-    Returns
-    -------
-    steps, examples : ndarray, shape (runs,)
-    noise_scale : ndarray, shape (steps,)
-        Mean over the runs, at each step.
-    """
-    rng = np.random.default_rng(seed)
-    w = np.tile(CURVATURES**-0.5, (runs, 1))
-    noise = 2 * np.sum(CURVATURES**3 * w[0] ** 2)  # tr(H Sigma): B_noise is 2 at first
-    deviation = np.sqrt(noise / CURVATURES.sum())
-    start = loss = np.sum(CURVATURES * w**2, axis=1) / 2
-    done, samples = np.full(runs, np.nan), np.zeros(runs)
-    path: list[float] = []
-    while np.isnan(done).any():
-        g = CURVATURES * w
-        gHg = np.sum(CURVATURES * g**2, axis=1)
-        scale = noise / gHg
-        size = np.broadcast_to(batch_size(scale), scale.shape)
-        eta = np.sum(g**2, axis=1) / gHg / (1 + scale / size)
-        w = w - eta[:, None] * (g + deviation / np.sqrt(size)[:, None] * rng.standard_normal(w.shape))
-        before, loss = loss, np.sum(CURVATURES * w**2, axis=1) / 2
-        running = np.isnan(done)
-        part = np.where(
-            loss <= share * start,
-            np.log(before / (share * start)) / np.log(before / np.minimum(loss, share * start)),
-            1.0,
-        )
-        samples[running] += (part * size)[running]
-        reached = running & (loss <= share * start)
-        done[reached] = len(path) + part[reached]
-        path.append(float(scale.mean()))
-    return done, samples, np.array(path)
-
-
-def adaptive_batch_against_fixed() -> Evidence:
+@check(
+    "approximation",
+    where="samples at 2.2 S_min steps, against no difference to a fixed batch by lrbs.batch-power",
+)
+def adaptive_batch_against_fixed() -> Rows:
     """Whole runs of SGD: samples needed by each way to choose the batch, where all take the same steps."""
     S_min, _, path = sgd_to_target(lambda scale: np.inf, 1, 7)
     mean = path.mean()
@@ -315,62 +239,36 @@ def adaptive_batch_against_fixed() -> Evidence:
         samples[name] = float(np.exp(np.interp(np.log(2.2 * S_min[0]), places, values)))
     capped = adaptive_batch_size([10.0, 100.0, 1000.0], max_batch_size=64, fraction=0.5)
     share = samples["share of B_noise"] / samples["fixed"]
-    return Evidence(
-        "approximation",
-        (
-            Comparison("min(64, 0.5 x 100)", float(capped[1]), 50.0),
-            Comparison("min(64, 0.5 x 1000)", float(capped[2]), 64.0),
-            stated("share of B_noise: samples over fixed", 0.925, share, 0.03),
-            stated(
-                "root of B_noise: samples over fixed",
-                0.875,
-                samples["root of B_noise"] / samples["fixed"],
-                0.03,
-            ),
-        ),
-        error=abs(1 - share),
-        where="samples at 2.2 S_min steps, against no difference to a fixed batch by lrbs.batch-power",
+    yield "min(64, 0.5 x 100)", capped[1], 50.0
+    yield "min(64, 0.5 x 1000)", capped[2], 64.0
+    yield stated("share of B_noise: samples over fixed", 0.925, share, 0.03)
+    yield stated(
+        "root of B_noise: samples over fixed", 0.875, samples["root of B_noise"] / samples["fixed"], 0.03
     )
+    return abs(1 - share)
 
 
-def slow_runs(power: float, factor: float, profile: Array) -> tuple[float, float]:
-    """Steps and samples, over their limits, of a run counted step by step along a profile of B_noise.
-
-    Each step makes 1/(1 + B_noise/B) of the progress of one with an exact gradient.
-    """
-    length = 400.0  # S_min
-    progress, S, E = 0.0, 0.0, 0.0
-    places = np.linspace(0, length, len(profile))
-    batch = factor * profile**power
-    gains = 1 / (1 + profile / batch)
-    while progress < length:
-        place = np.searchsorted(places, progress)
-        S, E, progress = S + 1, E + batch[place], progress + gains[place]
-    return S / length, E / (length * profile.mean())
-
-
-def tradeoff_of_batch_powers() -> Evidence:
+@check("limit")
+def tradeoff_of_batch_powers() -> Rows:
     """Steps and samples counted along a run whose noise scale grows a hundredfold, by three rules."""
     profile = np.geomspace(20, 2000, 4001)
-    rows = []
     products = {}
     for power, name in ((0.0, "fixed"), (1.0, "share of B_noise"), (0.5, "root of B_noise")):
         factor = {0.0: 150.0, 1.0: 0.5, 0.5: 12.0}[power]
         S, E = slow_runs(power, factor, profile)
         products[power] = tradeoff_product(profile, power)
-        rows.append(Comparison(f"{name}: product", products[power], (S - 1) * (E - 1), tolerance=0.02))
+        yield near(f"{name}: product", products[power], (S - 1) * (E - 1), tolerance=0.02)
     integral = np.trapezoid(np.sqrt(profile)) ** 2 / (np.trapezoid(profile) * np.trapezoid(np.ones(4001)))
-    rows.append(Comparison("mean root squared, over mean", products[0.5], float(integral), tolerance=1e-3))
+    yield near("mean root squared, over mean", products[0.5], integral, tolerance=1e-3)
     lowest = minimize_scalar(
         lambda p: tradeoff_product(profile, p), bounds=(0, 1), method="bounded", options={"xatol": 1e-8}
     )
-    rows.append(stated("power of the least product", 0.5, float(lowest.x), 1e-5))
-    return Evidence("limit", tuple(rows))
+    yield stated("power of the least product", 0.5, lowest.x, 1e-5)
 
 
-def best_batch_at_a_price() -> Evidence:
+@check("quadrature")
+def best_batch_at_a_price() -> Rows:
     """Minimum of (B + r)(1 + B_noise/B) found numerically."""
-    rows = []
     for price, scale in ((10.0, 1000.0), (1000.0, 1000.0), (3e5, 40.0)):
 
         def cost(log_size: float, price: float = price, scale: float = scale) -> float:
@@ -379,30 +277,32 @@ def best_batch_at_a_price() -> Evidence:
         found = minimize_scalar(cost, bounds=(-3, 20), method="bounded", options={"xatol": 1e-9})
         formula = float(frugal_batch_size(scale, price))
         name = f"B at r = {price:g}, B_noise = {scale:g}"
-        rows.append(Comparison(name, formula, float(np.exp(found.x)), tolerance=1e-5))
-    return Evidence("quadrature", tuple(rows))
+        yield near(name, formula, np.exp(found.x), tolerance=1e-5)
 
 
 # --------------------------------------------------------------------------- measuring the noise scale
-def tradeoff_fitted_to_runs() -> Evidence:
+@check("Monte Carlo")
+def tradeoff_fitted_to_runs() -> Rows:
     """Fits to runs with a known law and 5 % scatter: centre, claimed errors, coverage of the intervals."""
     rng = np.random.default_rng(9)
     sizes = np.geomspace(8, 8192, 11)
     truth = {"min_steps": 500.0, "min_examples": 128_000.0, "critical_batch_size": 256.0}
     curve = steps(sizes, 500, 256)
     fits = [fit_tradeoff(sizes, curve * np.exp(0.05 * rng.standard_normal(11))) for _ in range(150)]
-    rows = []
     for name, value in truth.items():
         logs = np.log([getattr(fit, name) for fit in fits])
-        rows.append(against_sample(f"ln {name}", np.log(value), logs))
+        yield f"ln {name}", np.log(value), logs
     inside = [low < 256 < high for low, high in (fit.interval()["critical_batch_size"] for fit in fits)]
     claimed = np.mean([(fit.critical_batch_size_se / fit.critical_batch_size) ** 2 for fit in fits])
-    rows.append(stated("claimed over true variance of ln B", 1.0, claimed / logs.var(ddof=1), 0.4))
-    rows.append(against_sample("runs inside their 95 % interval", 0.95, np.array(inside, dtype=float)))
-    return Evidence("Monte Carlo", tuple(rows))
+    yield stated("claimed over true variance of ln B", 1.0, claimed / logs.var(ddof=1), 0.4)
+    yield "runs inside their 95 % interval", 0.95, np.array(inside, dtype=float)
 
 
-def noise_scale_of_workers() -> Evidence:
+@check(
+    "approximation",
+    where="as the source prints it, without the factor b; with both corrections none but chance",
+)
+def noise_scale_of_workers() -> Rows:
     """16 workers of 32 samples, B_simple = 48.5: as printed, with the factor b, and without the bias."""
     W, b, size, true = 16, 32, 30, 48.5
     gradient = np.full(size, 1 / np.sqrt(size))
@@ -416,47 +316,34 @@ def noise_scale_of_workers() -> Evidence:
     claimed = np.mean([one.squared_gradient_se**2 for one in single])
     found = np.var([one.squared_gradient for one in single], ddof=1)
     printed = spread.mean() / squares.mean()
-    return Evidence(
-        "approximation",
-        (
-            Comparison("both corrections", true, estimate.noise_scale, estimate.noise_scale_se),
-            missed("as printed", printed, true, -0.9716, 0.01),
-            missed("with the factor b alone", b * printed, true, -0.086, 0.01),
-            stated("one step: claimed over true variance", 1.0, claimed / found, 0.5),
-        ),
-        where="as the source prints it, without the factor b; with both corrections none but chance",
-    )
+    yield "both corrections", true, (estimate.noise_scale, estimate.noise_scale_se)
+    yield missed("as printed", printed, true, -0.9716, 0.01)
+    yield missed("with the factor b alone", b * printed, true, -0.086, 0.01)
+    yield stated("one step: claimed over true variance", 1.0, claimed / found, 0.5)
 
 
-def search_at_a_small_batch() -> Evidence:
+@check("approximation", where="B_simple 1.8 times too small, B₀ = 2, B = 2000")
+def search_at_a_small_batch() -> Rows:
     """A search at B_0 = 2 and B_noise predict eta* at other batches; B_simple in its place is worse."""
     model = dense_model()
     alike = LocalModel(model.gradient, model.covariance, np.full(model.size, 2.0))
-    rows = []
     found, error = minimised_loss(alike, SGD(), 2.0, samples=20_000, seed=11)
     limit = float(max_lr_from_search(found, 2.0, alike.simple_noise_scale))
-    rows.append(Comparison("H = 2 I: η_max", alike.max_lr, limit, limit * error / found))
+    yield "H = 2 I: η_max", alike.max_lr, (limit, limit * error / found)
     true = expected_step(model, SGD(), np.array([2.0, 20.0, 2000.0])).optimal_lr
     predicted = {}
     for name, scale in (("B_noise", model.noise_scale), ("B_simple", model.simple_noise_scale)):
         limit = float(max_lr_from_search(true[0], 2.0, scale))
         predicted[name] = saturation(np.array([20.0, 2000.0]), limit, scale)
-    rows += [
-        Comparison("H dense, B_noise: η* at 2000", float(predicted["B_noise"][1]), float(true[2])),
-        missed("H dense, B_simple: η* at 20", predicted["B_simple"][0], true[1], -0.238, 0.01),
-        missed("H dense, B_simple: η* at 2000", predicted["B_simple"][1], true[2], -0.39, 0.01),
-    ]
-    return Evidence(
-        "approximation",
-        tuple(rows),
-        where="B_simple 1.8 times too small, B₀ = 2, B = 2000",
-    )
+    yield "H dense, B_noise: η* at 2000", predicted["B_noise"][1], true[2]
+    yield missed("H dense, B_simple: η* at 20", predicted["B_simple"][0], true[1], -0.238, 0.01)
+    yield missed("H dense, B_simple: η* at 2000", predicted["B_simple"][1], true[2], -0.39, 0.01)
 
 
-def progress_kept_by_caution() -> Evidence:
+@check("identity")
+def progress_kept_by_caution() -> Rows:
     """Loss decrease at a share of eta*, simulated, for SGD and for a rule that is not linear."""
     model = dense_model()
-    rows = []
     for rule in (SGD(), SignSGD()):
         updates = rule(draw_gradients(model, 4.0, (20_000, 1), 12))
         slope = (updates @ model.gradient).mean()
@@ -466,17 +353,16 @@ def progress_kept_by_caution() -> Evidence:
             eta = float(cautious_lr(slope / bend, share))
             decrease = -float(quadratic_loss(model, -eta * updates).mean())
             name = f"{type(rule).__name__}, α = {share}"
-            rows.append(Comparison(name, float(kept_progress(share)), float(decrease / best)))
-    rows.append(stated("progress at α = 0.5", 0.75, float(kept_progress(0.5)), 1e-9))
-    rows.append(Comparison("as bold as 1.5 η*", 0.75, float(kept_progress(1.5))))
-    return Evidence("identity", tuple(rows))
+            yield name, kept_progress(share), decrease / best
+    yield stated("progress at α = 0.5", 0.75, kept_progress(0.5), 1e-9)
+    yield "as bold as 1.5 η*", 0.75, kept_progress(1.5)
 
 
 # ------------------------------------------------------------------------------------- by the clock
-def step_time_by_rounds() -> Evidence:
+@check("identity")
+def step_time_by_rounds() -> Rows:
     """Workers that add up in pairs need log2 W rounds until each has the sum: counted."""
     cluster = Cluster(compute_time=3.0, communication_time=0.7, local_batch_size=32)
-    rows = []
     for workers in (1, 8, 64):
         numbers = np.random.default_rng(13).standard_normal(workers)
         total, rounds = numbers.sum(), 0
@@ -484,205 +370,33 @@ def step_time_by_rounds() -> Evidence:
             numbers = numbers + numbers[np.arange(workers) ^ (1 << rounds)]
             rounds += 1
         counted = 3.0 + rounds * 0.7 * np.log(2)
-        rows.append(
-            Comparison(f"W = {workers}: {rounds} rounds", float(cluster.step_time(32 * workers)), counted)
-        )
-    return Evidence("identity", tuple(rows))
+        yield f"W = {workers}: {rounds} rounds", cluster.step_time(32 * workers), counted
 
 
-def fastest_batch() -> Evidence:
+@check("quadrature")
+def fastest_batch() -> Rows:
     """The Lambert function against a search over all batch sizes, with an inner minimum and without."""
-    rows = []
     for ratio, scale in ((10.0, 100.0), (2.0, 30.0), (0.5, 200.0), (0.01, 10.0), (0.5, 3.0)):
         cluster = Cluster(ratio, 1.0, 1.0)
         sizes = np.geomspace(1, 1e6, 4001)
         best = sizes[np.argmin(cluster.total_time(sizes, 1.0, scale))]
         formula = cluster.fastest_batch_size(scale)
-        rows.append(
-            Comparison(f"c₁/k = {ratio:g}, B_noise/b = {scale:g}", formula, float(best), tolerance=0.003)
-        )
+        yield near(f"c₁/k = {ratio:g}, B_noise/b = {scale:g}", formula, best, tolerance=0.003)
     slow = Cluster(0.01, 1.0, 1.0)
     inner = minimize_scalar(lambda x: float(slow.total_time(x, 1, 10.0)), bounds=(5, 500), method="bounded")
-    rows += [
-        stated("c₁/k = 0.01: time of the inner minimum", 4.51, inner.fun, 0.002),
-        stated("c₁/k = 0.01: time of one worker", 0.11, float(slow.total_time(1, 1, 10.0)), 1e-9),
-    ]
-    return Evidence("quadrature", tuple(rows))
+    yield stated("c₁/k = 0.01: time of the inner minimum", 4.51, inner.fun, 0.002)
+    yield stated("c₁/k = 0.01: time of one worker", 0.11, slow.total_time(1, 1, 10.0), 1e-9)
 
 
-def efficiency_is_not_speed() -> Evidence:
+@check("published number")
+def efficiency_is_not_speed() -> Rows:
     """c_1/k = 10, B_noise/b = 100: a batch stopped at efficiency 0.9, and the fastest one."""
     cluster = Cluster(10.0, 1.0, 1.0)
     stop = cluster.batch_size_at_efficiency(0.9)
     best = cluster.fastest_batch_size(100.0)
-    return Evidence(
-        "published number",
-        (
-            stated("efficiency there", 0.9, float(cluster.efficiency(stop)), 1e-9),
-            stated("workers at efficiency 0.9", 3.04, stop, 0.002),
-            stated("time there, in k S_min", 377.0, float(cluster.total_time(stop, 1, 100)), 0.002),
-            stated("fastest batch, in B_noise", 16.4, best / 100, 0.003),
-            stated("its efficiency", 0.57, float(cluster.efficiency(best)), 0.01),
-            stated("its time, in k S_min", 18.5, float(cluster.total_time(best, 1, 100)), 0.003),
-        ),
-    )
-
-
-ERRATA = [
-    Erratum(
-        where="10542.d36, the sentence after it",
-        hand="annotations",
-        kind="overstatement",
-        quotation="增长是二次的而非线性的，更加平稳",
-        says="The growth is quadratic and not linear, which is smoother.",
-        finds="As a bound on the mean distance the formula holds, with its sum from $s=0$. The growth itself "
-        "is quadratic where gradients point one way; for pure noise it goes as $t$ to the power "
-        "{warmup_displacement_bound[all ways: slope from t = 20 to 100]:.2f}, "
-        "{warmup_displacement_bound[all ways: distance]:.1f} against a bound of 50 after 100 steps.",
-        sure="Certain: exact sums, and a simulation agrees.",
-        check="warmup_displacement_bound",
-    ),
-    Erratum(
-        where="10542.d37",
-        hand="annotations",
-        kind="note",
-        quotation=r"一种启发式选择……解得 $T_{\text{warmup}} \approx 2$，但实践中通常取几百到几千步",
-        says=r"A heuristic choice: … solved, $T_{\text{warmup}}\approx2$; but in practice hundreds to "
-        "thousands of steps are usual.",
-        finds="The reservation is the text's own, and it is right: by this measure a warm-up of 1000 steps "
-        "goes as far as {warmup_as_long_as_one_step[full steps in a warm-up of 1000]:.0f} full steps. "
-        "The exact sum from $s=0$ gives 3 where $t^2/2$ gives 2.",
-        sure="Certain: arithmetic.",
-        check="warmup_as_long_as_one_step",
-    ),
-    Erratum(
-        where="10542.d44",
-        hand="annotations",
-        kind="note",
-        quotation=r"理想情况下，可以根据估计的 $\mathcal{B}_{\text{noise}}(t)$ 动态调整 $B(t)$",
-        says=r"Ideally $B(t)$ can be adjusted as the run goes, to the $B_{\text{noise}}(t)$ that is "
-        "estimated.",
-        finds="It can, and the rule does well in whole runs of SGD on a quadratic: "
-        "{adaptive_batch_against_fixed[share of B_noise: samples over fixed]:.3f} of the samples of a "
-        "fixed batch. A batch in proportion to the root of the noise scale needs "
-        "{adaptive_batch_against_fixed[root of B_noise: samples over fixed]:.3f}, and by the law "
-        "itself the share gains nothing over a fixed batch.",
-        sure="Of these runs, within a few per cent.",
-        check="adaptive_batch_against_fixed",
-    ),
-    Erratum(
-        where="10542.d47, the sentence after it",
-        hand="annotations",
-        kind="overstatement",
-        quotation="当效率低于某个阈值（如0.9）时，增大Batch Size的收益有限",
-        says="When the efficiency falls below some threshold (such as 0.9), there is little to gain from a "
-        "larger batch.",
-        finds=r"In the text's own model, with $c_1=10\,c_2P$ and $B_{\text{noise}}=100\,b$, the threshold is "
-        "reached at {efficiency_is_not_speed[workers at efficiency 0.9]:.1f} workers and a time of "
-        "{efficiency_is_not_speed[time there, in k S_min]:.0f}; the fastest batch has an efficiency "
-        "of {efficiency_is_not_speed[its efficiency]:.2f} and takes {efficiency_is_not_speed[its "
-        "time, in k S_min]:.1f}.",
-        sure="Certain of the example.",
-        check="efficiency_is_not_speed",
-    ),
-    Erratum(
-        where="10542.d49",
-        hand="annotations",
-        kind="wrong claim",
-        quotation=r"每个worker计算local batch的梯度 $\boldsymbol{g}_i$ …… "
-        r"$\mathcal{B}_{\text{simple}} \approx "
-        r"\frac{\text{Tr}(\hat{\boldsymbol{\Sigma}})}{\|\bar{\boldsymbol{g}}\|^2}$",
-        says="Each worker computes the gradient $g_i$ of its local batch; … "
-        r"$B_{\text{simple}}\approx\operatorname{tr}\hat\Sigma/\Vert\bar g\Vert^2$.",
-        finds="Gradients of local batches are means over their $b$ samples, so a factor $b$ is missing; and "
-        r"the square of the mean is too large by $\operatorname{tr}\Sigma/(Wb)$. For 16 workers of 32 "
-        "samples the formula is {noise_scale_of_workers[as printed]:.0%} too small, with the factor "
-        "{noise_scale_of_workers[with the factor b alone]:.0%}; with both corrections the run finds "
-        "{noise_scale_of_workers[both corrections]:.1f} where 48.5 is true. With one sample a worker "
-        "the factor is 1.",
-        sure="Certain: expectations, and a simulation agrees.",
-        check="noise_scale_of_workers",
-    ),
-]
-
-VALIDITY = [
-    Validity(
-        law="Bound on a warm-up",
-        ids=("10542.d35", "10542.d36", "10542.d37"),
-        assumptions="First step at learning rate 0; mean length of a batch gradient the same at every step.",
-        status="Exact as a bound on the mean; a heuristic for the length of a warm-up",
-        error="Reached where all gradients point one way; {warmup_displacement_bound[bound, all ways]:x} "
-        "times the distance for pure noise at T = 100.",
-        breaks="warmup_displacement_bound",
-    ),
-    Validity(
-        law="The law of SGD along a run",
-        ids=("10542.d43", "10542.d51"),
-        assumptions="Quadratic loss; each step for itself.",
-        status="Exact on a quadratic, for one step",
-        error="None for one step; what is best for many is another question.",
-        breaks="adaptive_batch_against_fixed",
-    ),
-    Validity(
-        law="Growing the batch instead of shrinking the rate",
-        ids=("10542.d52",),
-        assumptions="r - 1 well below ηλ.",
-        status="Limit",
-        error="At r = 1.05, ηλ = 0.1 the variances are {growing_batch_against_decay:.0%} apart after "
-        "20 steps; in the end the shrinking rate freezes with "
-        "{growing_batch_against_decay[shrinking η: bias left]:.0%} of the distance left.",
-        breaks="growing_batch_against_decay",
-    ),
-    Validity(
-        law="Batches that follow the noise scale",
-        ids=("10542.d44", "10542.tadaptive", "lrbs.batch-power"),
-        assumptions="B_noise is a function of progress alone, and a step makes 1/(1 + B_noise/B) of it.",
-        status="Exact for slow, known profiles; a heuristic for runs",
-        error="{tradeoff_of_batch_powers:.1%} on a known profile; in whole runs of SGD a share of B_noise "
-        "needs {adaptive_batch_against_fixed:.0%} fewer samples where the law says none.",
-        breaks="adaptive_batch_against_fixed",
-    ),
-    Validity(
-        law="Time by the clock",
-        ids=("10542.d45", "10542.d46", "10542.d47"),
-        assumptions="One local batch for each worker, sums over workers in log W rounds, B_noise constant.",
-        status="Model",
-        error="The minimum is exact within the model ({fastest_batch:.1%}, the grid of the search); "
-        "efficiency is no guide to it.",
-        breaks="efficiency_is_not_speed",
-    ),
-    Validity(
-        law="Critical batch size from a fit",
-        ids=("10542.d48",),
-        assumptions="Each run at its best learning rate; scatter of ln S alike at all batch sizes; B_noise "
-        "constant.",
-        status="Regression",
-        error="Its 95 % intervals cover the truth where the law holds. Along real runs B_noise changes, and "
-        "the fit is some average of it.",
-        breaks="steps_against_examples",
-    ),
-    Validity(
-        law="Noise scale from workers",
-        ids=("10542.d49",),
-        assumptions="Workers' samples independent; weights (nearly) the same over the steps averaged.",
-        status="Unbiased in numerator and denominator",
-        error="As corrected none but chance; as printed too small by more than the local batch size.",
-        breaks="noise_scale_of_workers",
-    ),
-    Validity(
-        law="Largest learning rate from one search",
-        ids=("10542.tgrid",),
-        assumptions="Quadratic loss; B_simple for B_noise, which asks for a Hessian like a multiple of I.",
-        status="Exact on a quadratic with B_noise",
-        error="With B_simple off by {search_at_a_small_batch:.0%} on a dense example.",
-        breaks="search_at_a_small_batch",
-    ),
-    Validity(
-        law="What a margin of safety costs",
-        ids=("10542.d56",),
-        assumptions="Quadratic loss, one step.",
-        status="Exact on a quadratic",
-        error="None there, for any rule.",
-        breaks="second_order_error",
-    ),
-]
+    yield stated("efficiency there", 0.9, cluster.efficiency(stop), 1e-9)
+    yield stated("workers at efficiency 0.9", 3.04, stop, 0.002)
+    yield stated("time there, in k S_min", 377.0, cluster.total_time(stop, 1, 100), 0.002)
+    yield stated("fastest batch, in B_noise", 16.4, best / 100, 0.003)
+    yield stated("its efficiency", 0.57, cluster.efficiency(best), 0.01)
+    yield stated("its time, in k S_min", 18.5, cluster.total_time(best, 1, 100), 0.003)

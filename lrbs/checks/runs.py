@@ -1,0 +1,197 @@
+"""Whole runs on small quadratics that the checks share: how many steps they take, and where they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lrbs.laws.averaging import (
+    ema_step,
+)
+from lrbs.laws.curves import normalised_batch_size
+from lrbs.laws.sgd import saturation
+from lrbs.validation import Array
+
+# Number of directions and their curvatures in the runs of `sgd_to_target`.
+CURVATURES = np.geomspace(1, 50, 200)
+
+
+def run_lengths(
+    batch_sizes: Array, noise_scale: float, runs: int = 12, seed: int = 12, share: float = 1.0
+) -> Array:
+    """Steps that SGD needs to a twentieth of its loss, at a share of the optimal learning rate of every step.
+
+    A quadratic with curvatures from 1 to 50 in 200 directions, and noise of equal variance in each of
+    them, scaled along the run so that B_noise stays at `noise_scale`.
+
+    Returns
+    -------
+    ndarray, shape (len(batch_sizes), runs)
+        Steps, with the last one counted as the fraction needed.
+    """
+    curvature = np.geomspace(1, 50, 200)
+    rng = np.random.default_rng(seed)
+    lengths = np.empty((len(batch_sizes), runs))
+    for index, batch_size in enumerate(batch_sizes):
+        w = np.tile(curvature**-0.5, (runs, 1))
+        start = loss = np.sum(curvature * w**2, axis=1) / 2
+        done = np.full(runs, np.nan)
+        count = 0
+        while np.isnan(done).any():
+            g = curvature * w
+            gHg = np.sum(curvature * g**2, axis=1)
+            eta = share * saturation(batch_size, np.sum(g**2, axis=1) / gHg, noise_scale)
+            deviation = np.sqrt(noise_scale * gHg / curvature.sum() / batch_size)
+            w = w - eta[:, None] * (g + deviation[:, None] * rng.standard_normal(w.shape))
+            before, loss = loss, np.sum(curvature * w**2, axis=1) / 2
+            reached = np.isnan(done) & (loss <= 0.05 * start)
+            part = np.log(before / (0.05 * start)) / np.log(before / loss)
+            done[reached] = count + part[reached]
+            count += 1
+        lengths[index] = done
+    return lengths
+
+
+def parabola_runs(
+    learning_rate: float,
+    noise_variance: float,
+    momentum: float,
+    *,
+    steps: int,
+    runs: int,
+    rng: int,
+    start: float = 0.0,
+) -> Array:
+    """Runs of SGD with momentum on the loss w^2 / 2 with normal noise: shape (steps + 1, runs)."""
+    generator = np.random.default_rng(rng)
+    path, m = np.full((steps + 1, runs), start), np.zeros(runs)
+    for t in range(steps):
+        gradient = path[t] + np.sqrt(noise_variance) * generator.standard_normal(runs)
+        m = ema_step(m, gradient, momentum)
+        path[t + 1] = path[t] - learning_rate * m
+    return path
+
+
+def sgd_to_target(
+    batch_size: Callable[[Array], Array | float], runs: int, seed: int, share: float = 0.05
+) -> tuple[Array, Array, Array]:
+    """Steps and samples that SGD needs to a share of its loss, at the learning rate of the law in each step.
+
+    A quadratic of 200 directions whose noise does not change, so that B_noise grows as the gradient
+    shrinks. The last step counts as the fraction needed.
+
+    Parameters
+    ----------
+    batch_size : callable
+        Batch sizes for the noise scales of all runs; infinity for exact gradients.
+    runs, seed : int
+    share : float
+
+    Returns
+    -------
+    steps, examples : ndarray, shape (runs,)
+    noise_scale : ndarray, shape (steps,)
+        Mean over the runs, at each step.
+    """
+    rng = np.random.default_rng(seed)
+    w = np.tile(CURVATURES**-0.5, (runs, 1))
+    noise = 2 * np.sum(CURVATURES**3 * w[0] ** 2)  # tr(H Sigma): B_noise is 2 at first
+    deviation = np.sqrt(noise / CURVATURES.sum())
+    start = loss = np.sum(CURVATURES * w**2, axis=1) / 2
+    done, samples = np.full(runs, np.nan), np.zeros(runs)
+    path: list[float] = []
+    while np.isnan(done).any():
+        g = CURVATURES * w
+        gHg = np.sum(CURVATURES * g**2, axis=1)
+        scale = noise / gHg
+        size = np.broadcast_to(batch_size(scale), scale.shape)
+        eta = np.sum(g**2, axis=1) / gHg / (1 + scale / size)
+        w = w - eta[:, None] * (g + deviation / np.sqrt(size)[:, None] * rng.standard_normal(w.shape))
+        before, loss = loss, np.sum(CURVATURES * w**2, axis=1) / 2
+        running = np.isnan(done)
+        part = np.where(
+            loss <= share * start,
+            np.log(before / (share * start)) / np.log(before / np.minimum(loss, share * start)),
+            1.0,
+        )
+        samples[running] += (part * size)[running]
+        reached = running & (loss <= share * start)
+        done[reached] = len(path) + part[reached]
+        path.append(float(scale.mean()))
+    return done, samples, np.array(path)
+
+
+def slow_runs(power: float, factor: float, profile: Array) -> tuple[float, float]:
+    """Steps and samples, over their limits, of a run counted step by step along a profile of B_noise.
+
+    Each step makes 1/(1 + B_noise/B) of the progress of one with an exact gradient.
+    """
+    length = 400.0  # S_min
+    progress, S, E = 0.0, 0.0, 0.0
+    places = np.linspace(0, length, len(profile))
+    batch = factor * profile**power
+    gains = 1 / (1 + profile / batch)
+    while progress < length:
+        place = np.searchsorted(places, progress)
+        S, E, progress = S + 1, E + batch[place], progress + gains[place]
+    return S / length, E / (length * profile.mean())
+
+
+def sign_run_lengths(
+    batch_sizes: Array,
+    safety: float,
+    runs: int = 32,
+    seed: int = 6,
+    draw: Callable[[np.random.Generator, tuple[int, ...]], Array] | None = None,
+    put_back: bool = False,
+    one_ratio: bool = False,
+) -> Array:
+    """Steps that SignSGD needs to a twentieth of its loss, at a fraction of the law's learning rate.
+
+    The quadratic (sum w)^2/2 + |w|^2/2 in 8 dimensions from w = (1, ..., 1), with independent noise of one
+    variance, scaled along the run so that B_simple stays 64; beta* stays (2/7)^(1/2).
+
+    Parameters
+    ----------
+    batch_sizes : ndarray
+    safety : float
+        Learning rate, over that of the scalar law at the point where the run is.
+    runs, seed : int
+    draw : callable, optional
+        ``(rng, shape)`` to independent noise of unit scale; normal unless told.
+    put_back : bool
+        After each step, back to the direction (1, ..., 1) at the same loss.
+    one_ratio : bool
+        Noise in proportion to each |g_i|, so that the ratios stay equal where the gradients do not.
+
+    Returns
+    -------
+    ndarray, shape (len(batch_sizes), runs)
+    """
+    size, noise_scale = 8, 64.0
+    rng = np.random.default_rng(seed)
+    lengths = np.empty((len(batch_sizes), runs))
+    for index, batch_size in enumerate(batch_sizes):
+        w = np.ones((runs, size))
+        start = loss = (w.sum(axis=1) ** 2 + (w**2).sum(axis=1)) / 2
+        beta = float(normalised_batch_size(batch_size, noise_scale))
+        done, count = np.full(runs, np.nan), 0
+        while np.isnan(done).any():
+            g = w.sum(axis=1, keepdims=True) + w
+            signal = np.sign(g).sum(axis=1) ** 2 + size
+            curvature = 2 * size + beta**2 * (signal - 2 * size)
+            eta = safety * beta * np.abs(g).sum(axis=1) / curvature
+            square = g**2 if one_ratio else (g**2).mean(axis=1, keepdims=True)
+            deviation = np.sqrt(noise_scale * square / batch_size)
+            noise = rng.standard_normal(w.shape) if draw is None else draw(rng, w.shape)
+            w = w - eta[:, None] * np.sign(g + deviation * noise)
+            before, loss = loss, (w.sum(axis=1) ** 2 + (w**2).sum(axis=1)) / 2
+            if put_back:
+                w = np.sqrt(loss / start)[:, None] * np.ones(size)
+            reached = np.isnan(done) & (loss <= 0.05 * start)
+            before, after = before[reached], loss[reached]
+            done[reached] = count + np.log(before / (0.05 * start[reached])) / np.log(before / after)
+            count += 1
+        lengths[index] = done
+    return lengths
