@@ -123,7 +123,7 @@ def digits(*, test_size: int = 360, seed: int = 0, centred: bool = True) -> tupl
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise ImportError(
-            'the digits come with scikit-learn, which is not installed: pip install scikit-learn'
+            "the digits come with scikit-learn, which is not installed: pip install scikit-learn"
         ) from error
     images, labels = load_digits(return_X_y=True)
     if not 0 < count(test_size, "test_size") < len(labels):
