@@ -43,7 +43,7 @@ def test_digits_split_follows_the_seed():
 
 def test_digits_without_scikit_learn_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ImportError, match=r"lrbs\[book\]"):
+    with pytest.raises(ImportError, match="pip install scikit-learn"):
         digits()
 
 
