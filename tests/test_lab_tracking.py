@@ -66,7 +66,7 @@ def test_log_against_the_rule_on_the_gradients(problem, rule):
         update = rule(np.array(gradients))
         average = SGD(beta)(np.array(gradients)) / (1 - beta ** (step + 1))
         assert log.gradient_norms[step] == pytest.approx(np.linalg.norm(gradients[-1]))
-        assert log.half_squares[step] == pytest.approx(np.mean(np.sum(np.square(halves), axis=1)))
+        assert log.half_norms[step] == pytest.approx(np.sqrt(np.mean(np.sum(np.square(halves), axis=1))))
         assert log.momentum_norms[step] == pytest.approx(np.linalg.norm(average))
         assert log.update_rms[step] == pytest.approx(np.sqrt(np.mean(update**2)))
         w = w - 0.01 * update

@@ -34,7 +34,7 @@ def test_is_the_corrected_formula(rng):
     estimate = noise_scale_from_workers(gradients, 32)
     assert estimate.trace == pytest.approx(32 * spread)
     assert estimate.squared_gradient == pytest.approx(mean @ mean - spread / 6)
-    assert estimate.noise_scale == pytest.approx(32 * spread / (mean @ mean - spread / 6))
+    assert estimate.point_estimate == pytest.approx(32 * spread / (mean @ mean - spread / 6))
 
 
 def test_several_steps_average_numerator_and_denominator_apart(rng):
@@ -54,10 +54,10 @@ def test_is_unbiased_and_its_errors_are_right(definite, rng, assert_within):
     estimate = noise_scale_from_workers(gradients, 4)
     assert_within(estimate.trace, model.covariance.trace(), estimate.trace_se)
     assert_within(estimate.squared_gradient, model.squared_gradient, estimate.squared_gradient_se)
-    assert_within(estimate.noise_scale, model.simple_noise_scale, estimate.noise_scale_se)
+    assert_within(estimate.point_estimate, model.simple_noise_scale, estimate.simple_noise_scale_se)
     groups = [noise_scale_from_workers(part, 4) for part in gradients.reshape(30, 100, 8, 6)]
-    scatter = np.std([group.noise_scale for group in groups], ddof=1)
-    claimed = np.mean([group.noise_scale_se for group in groups])
+    scatter = np.std([group.point_estimate for group in groups], ddof=1)
+    claimed = np.mean([group.simple_noise_scale_se for group in groups])
     assert 0.7 < claimed / scatter < 1.4
 
 
@@ -198,8 +198,8 @@ def test_sums_and_units(rng):
     np.testing.assert_allclose(sums.covariance, means.covariance)
     tokens = means.converted("tokens", 512)
     in_tokens = noise_scale_from_workers(gradients, 8 * 512, unit="tokens")
-    assert tokens.noise_scale == pytest.approx(512 * means.noise_scale)
-    assert tokens.noise_scale_se == pytest.approx(512 * means.noise_scale_se)
+    assert tokens.point_estimate == pytest.approx(512 * means.point_estimate)
+    assert tokens.simple_noise_scale_se == pytest.approx(512 * means.simple_noise_scale_se)
     assert tokens.trace == pytest.approx(in_tokens.trace)
     np.testing.assert_allclose(tokens.covariance, in_tokens.covariance)
     np.testing.assert_allclose(tokens.interval(), 512 * np.array(means.interval()))
@@ -212,17 +212,27 @@ def test_a_negative_square_is_reported_not_clipped():
     assert estimate.squared_gradient < 0
     assert estimate.trace > 0
     assert not estimate.resolved
-    with pytest.raises(ValueError, match="not resolved with this much data"):
-        _ = estimate.noise_scale
+    for number in ("simple_noise_scale", "point_estimate"):
+        with pytest.raises(ValueError, match="not resolved with this much data"):
+            getattr(estimate, number)
     assert str(estimate) == "noise scale not resolved with this much data"
 
 
 def test_reads_as_a_number_with_its_interval():
     estimate = NoiseScaleEstimate(400.0, 2.0, np.diag([100.0, 0.01]))
-    assert estimate.noise_scale == 200
-    assert estimate.noise_scale_se == pytest.approx(200 * np.hypot(10 / 400, 0.1 / 2))
+    assert estimate.simple_noise_scale == estimate.point_estimate == 200
+    assert estimate.simple_noise_scale_se == pytest.approx(200 * np.hypot(10 / 400, 0.1 / 2))
     assert estimate.resolved
     assert str(estimate) == "noise scale 200 samples, 180 to 224 (95 %)"
+
+
+def test_no_number_where_it_is_not_resolved():
+    """A public case: 200 of 0.1 ± 0.2 is a ratio of 2000 and an interval without an end."""
+    estimate = NoiseScaleEstimate(200.0, 0.1, np.diag([4.0, 0.2]) ** 2, freedom=50)
+    assert str(estimate) == "noise scale not resolved: above 398 samples (95 %)"
+    with pytest.raises(ValueError, match=r"not resolved: above 398 samples.* point_estimate is 2000"):
+        _ = estimate.simple_noise_scale
+    assert estimate.point_estimate == pytest.approx(2000)
 
 
 # ------------------------------------------------------------------------------------------ intervals
@@ -265,7 +275,7 @@ def test_intervals_that_say_little():
     with pytest.raises(
         ValueError, match=r"tr\(Sigma\) is negative, -400 with standard error 10: are gradients"
     ):
-        _ = NoiseScaleEstimate(-400.0, 2.0, covariance).noise_scale
+            _ = NoiseScaleEstimate(-400.0, 2.0, covariance).simple_noise_scale
     for level in (0.0, 1.0, -1.0):
         with pytest.raises(ValueError, match="level must be in"):
             weak.interval(level)
@@ -299,7 +309,7 @@ def test_workers_give_the_scale_of_samples(norm, rng):
     single = noise_scale_from_samples(gradients, **chosen(norm))
     workers = noise_scale_from_workers(gradients.reshape(1000, 4, 10).mean(axis=1), 4, **chosen(norm))
     assert workers.trace == pytest.approx(single.trace, rel=0.1)
-    assert workers.noise_scale == pytest.approx(single.noise_scale, rel=0.15)
+    assert workers.point_estimate == pytest.approx(single.point_estimate, rel=0.15)
 
 
 def test_the_floor_is_the_best_line_below_the_mean_field(rng):

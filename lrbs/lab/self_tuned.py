@@ -89,11 +89,11 @@ def self_tuned_run(
         g = halves.mean(axis=0)
         rows.append((scale, 2 * half))
         w -= noise_aware_lr(2 * half, limit, scale) * g
-        small = float(np.mean(np.sum(halves**2, axis=1)))
-        trace, square = two_batch_moments(small, g @ g, half, 2 * half)
+        small = np.sqrt(np.mean(np.sum(halves**2, axis=1)))
+        trace, square = two_batch_moments(small, np.linalg.norm(g), half, 2 * half)
         averages.add(float(trace), float(square))
         if averages.steps > 2 and averages.estimate.squared_gradient > 0 < averages.estimate.trace:
-            scale = averages.estimate.noise_scale
+            scale = averages.estimate.point_estimate
         if len(rows) % every == 0:
             arrived = bool(network.loss(w, data) <= goal)
     scales, sizes = np.array(rows).reshape(-1, 2).T

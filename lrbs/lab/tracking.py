@@ -128,8 +128,8 @@ class RunLog:
     ----------
     gradient_norms : ndarray
         |g|, of the batch gradient.
-    half_squares : ndarray
-        |g|^2 of a half of the batch, mean of the two: with `gradient_norms` two batch sizes at each step.
+    half_norms : ndarray
+        The same of half the batch, root mean square of the two: with `gradient_norms` two batch sizes.
     momentum_norms : ndarray
         |m|, of the average of gradients with the rule's own memory, corrected for its start.
     update_rms : ndarray
@@ -140,7 +140,7 @@ class RunLog:
     """
 
     gradient_norms: Array
-    half_squares: Array
+    half_norms: Array
     momentum_norms: Array
     update_rms: Array
     moments: Array
@@ -213,7 +213,8 @@ def follow(
         u, state = rule.update(g, state)
         w -= rate * u
         settled = np.linalg.norm(m) / (1 - memory ** (step + 1))
-        rows.append((np.linalg.norm(g), np.mean(np.sum(halves**2, axis=1)), settled, root_mean_square(u)))
+        of_halves = np.sqrt(np.mean(np.sum(halves**2, axis=1)))
+        rows.append((np.linalg.norm(g), of_halves, settled, root_mean_square(u)))
     gradient, halved, momentum, rms = np.array(rows, dtype=np.float64).reshape(-1, 4).T
     return RunLog(gradient, halved, momentum, rms, places, np.array(kept))
 

@@ -48,14 +48,29 @@ class NoiseScaleEstimate:
         return float(np.sqrt(self.covariance[1, 1]))
 
     @property
-    def noise_scale(self) -> float:
-        """B_simple, their ratio, in `unit`.
+    def simple_noise_scale(self) -> float:
+        """B_simple = tr(Sigma) / |g|^2, in `unit`, if the data resolve it.
 
         Raises
         ------
         ValueError
-            If the estimate of |g|^2 is not positive: the noise scale is not resolved with this much data. Or
-            if that of tr(Sigma) is negative, which losses that are sums, taken for means, do.
+            If they do not: the 95 % interval has no end. Whoever wants the ratio all the same, to average it
+            or to draw it with its interval, takes `point_estimate`.
+        """
+        if not self.resolved:
+            point = self.point_estimate  # which says so where there is not even a ratio
+            raise ValueError(f"{self}; point_estimate is {_short(point)}: use more steps or larger batches")
+        return self.point_estimate
+
+    @property
+    def point_estimate(self) -> float:
+        """The ratio of the two estimates, resolved or not, in `unit`.
+
+        Raises
+        ------
+        ValueError
+            If the estimate of |g|^2 is not positive, or that of tr(Sigma) is negative, which losses that are
+            sums, taken for means, do.
         """
         if self.trace < 0:
             raise ValueError(
@@ -70,9 +85,9 @@ class NoiseScaleEstimate:
         return self.trace / self.squared_gradient
 
     @property
-    def noise_scale_se(self) -> float:
-        """Standard error of `noise_scale` (delta method; good when |g|^2 is several of its errors)."""
-        slopes = np.array([1.0, -self.noise_scale]) / self.squared_gradient
+    def simple_noise_scale_se(self) -> float:
+        """Standard error of `point_estimate` (delta method; good when |g|^2 is several of its errors)."""
+        slopes = np.array([1.0, -self.point_estimate]) / self.squared_gradient
         return float(np.sqrt(slopes @ self.covariance @ slopes))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
@@ -96,7 +111,7 @@ class NoiseScaleEstimate:
         -----
         The values of |g|^2 / tr(Sigma) that the two estimates do not contradict, inverted, with a
         quantile of Student's t. For normal estimates it covers exactly, at any size of the error, which
-        the symmetric trace/squared_gradient ± a multiple of `noise_scale_se` does not.
+        the symmetric trace/squared_gradient ± a multiple of `simple_noise_scale_se` does not.
         """
         if not fraction(level, "level") > 0:
             raise ValueError(f"level must be in (0, 1); got {level:.6g}")
@@ -142,7 +157,7 @@ class NoiseScaleEstimate:
     def __str__(self) -> str:
         low, high = self.interval()
         if np.isfinite(high):
-            shown = f"{_short(self.noise_scale)} {self.unit}, {_short(low)} to {_short(high)} (95 %)"
+            shown = f"{_short(self.point_estimate)} {self.unit}, {_short(low)} to {_short(high)} (95 %)"
             return f"noise scale {shown}"
         if self.trace < 0:
             return "noise scale not resolved: tr(Sigma) came out negative"

@@ -13,22 +13,22 @@ __all__ = ["RunningNoiseScale", "noise_scale_from_two_batches", "two_batch_momen
 
 
 def two_batch_moments(
-    small_square: ArrayLike,
-    big_square: ArrayLike,
+    small_norm: ArrayLike,
+    big_norm: ArrayLike,
     small_batch_size: float,
     big_batch_size: float,
     *,
     reduction: Reduction = "mean",
 ) -> tuple[Array, Array]:
-    """Unbiased tr(Sigma) and |g|^2 from squared norms of the gradients of a small and a big batch.
+    """Unbiased tr(Sigma) and |g|^2 from the norms of the gradients of a small and a big batch.
 
     Source: lrbs.noise-two-batches.
 
     Parameters
     ----------
-    small_square, big_square : array_like
-        Squares of the Euclidean norms; means of several such squares serve as well. The small batches may
-        be parts of the big one.
+    small_norm, big_norm : array_like
+        Euclidean norms, not their squares; of several small batches in one step the root of the mean square.
+        The small batches may be parts of the big one.
     small_batch_size, big_batch_size : float
         b < B.
     reduction : {"mean", "sum"}, optional
@@ -45,11 +45,16 @@ def two_batch_moments(
     B = float(positive(big_batch_size, "big_batch_size", ndim=0))
     if b >= B:
         raise ValueError(f"small_batch_size must be below big_batch_size; got {b:g} and {B:g}")
-    small = real_array(small_square, "small_square") * batch_mean(b, reduction) ** 2
-    big = real_array(big_square, "big_square") * batch_mean(B, reduction) ** 2
-    for name, squares in (("small_square", small), ("big_square", big)):
-        if (squares < 0).any():
-            raise ValueError(f"{name} must not be negative; the smallest is {squares.min():.6g}")
+    norms = {
+        "small_norm": real_array(small_norm, "small_norm") * batch_mean(b, reduction),
+        "big_norm": real_array(big_norm, "big_norm") * batch_mean(B, reduction),
+    }
+    for name, values in norms.items():
+        if (values < 0).any():
+            raise ValueError(f"{name} must not be negative; the smallest is {values.min():.6g}")
+    small, big = (
+        (norm * batch_mean(n, reduction)) ** 2 for norm, n in zip(norms.values(), (b, B), strict=True)
+    )
     return np.asarray((small - big) / (1 / b - 1 / B)), np.asarray((B * big - b * small) / (B - b))
 
 
@@ -79,7 +84,7 @@ class RunningNoiseScale:
     >>> steps = [(900.0, 1.2), (1100.0, 0.8), (1000.0, 1.0)]
     >>> for trace, squared_gradient in steps:
     ...     running.add(trace, squared_gradient)
-    >>> round(running.estimate.noise_scale)
+    >>> round(running.estimate.point_estimate)
     1010
     """
 
@@ -124,20 +129,20 @@ class RunningNoiseScale:
 
 
 def noise_scale_from_two_batches(
-    small_squares: ArrayLike,
-    big_squares: ArrayLike,
+    small_norms: ArrayLike,
+    big_norms: ArrayLike,
     small_batch_size: float,
     big_batch_size: float,
     *,
     reduction: Reduction = "mean",
     unit: str = "samples",
 ) -> NoiseScaleEstimate:
-    """Noise scale from squared gradient norms at a small and a big batch size, step by step.
+    """Noise scale from gradient norms at a small and a big batch size, step by step.
 
     Parameters
     ----------
-    small_squares, big_squares : array_like, shape (steps,)
-        Squared norms of the gradients of both batches at each step, as a log has them.
+    small_norms, big_norms : array_like, shape (steps,)
+        Norms of the gradients of both batches at each step, as a log has them: not their squares.
     small_batch_size, big_batch_size : float
         b < B; in `unit`.
     reduction : {"mean", "sum"}, optional
@@ -150,11 +155,9 @@ def noise_scale_from_two_batches(
     NoiseScaleEstimate
         Errors from the spread over steps. For a run that goes on: :class:`RunningNoiseScale`.
     """
-    small, big = real_array(small_squares, "small_squares", 1), real_array(big_squares, "big_squares", 1)
+    small, big = real_array(small_norms, "small_norms", 1), real_array(big_norms, "big_norms", 1)
     if small.shape != big.shape:
-        raise ValueError(
-            f"small_squares and big_squares must be of the same steps; got {small.size}, {big.size}"
-        )
+        raise ValueError(f"small_norms and big_norms must be of the same steps; got {small.size}, {big.size}")
     running = RunningNoiseScale(unit=unit)
     moments = two_batch_moments(small, big, small_batch_size, big_batch_size, reduction=reduction)
     for trace, squared_gradient in zip(*moments, strict=True):
