@@ -22,7 +22,7 @@ def model(definite, rng) -> LocalModel:
 def test_newtons_covariance_by_dense_algebra(model):
     inverse = np.linalg.inv(model.hessian.dense())
     expected = 0.3**2 * inverse @ (model.covariance.dense() / 6) @ inverse
-    np.testing.assert_allclose(newton_covariance(model, 0.3, 6).dense(), expected, rtol=1e-9)
+    np.testing.assert_allclose(newton_covariance(model, 6, 0.3).dense(), expected, rtol=1e-9)
 
 
 def test_newtons_learning_rate_saturates_at_one(model):

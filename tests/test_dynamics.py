@@ -35,9 +35,9 @@ def test_noise_advances_with_the_root_of_time(rng):
 
 def test_coefficient_is_a_root_and_depends_on_the_ratio_alone(definite):
     sigma = definite(4)
-    root = diffusion_coefficient(sigma, 0.2, 8)
+    root = diffusion_coefficient(sigma, 8, 0.2)
     np.testing.assert_allclose(root @ root, 0.2 / 8 * sigma)
-    np.testing.assert_allclose(diffusion_coefficient(sigma, 0.8, 32), root)
+    np.testing.assert_allclose(diffusion_coefficient(sigma, 32, 0.8), root)
     np.testing.assert_allclose(
         diffusion_coefficient(np.diag([4.0, 9.0]), 1, 1), np.diag(diffusion_coefficient([4.0, 9.0], 1, 1))
     )
@@ -46,7 +46,7 @@ def test_coefficient_is_a_root_and_depends_on_the_ratio_alone(definite):
 def test_dense_noise_has_the_covariance(definite, rng):
     sigma = definite(3)
     z = rng.standard_normal((40_000, 3))
-    steps = sde_step(np.zeros(3), np.zeros(3), diffusion_coefficient(sigma, 0.5, 2), 0.5, z)
+    steps = sde_step(np.zeros(3), np.zeros(3), diffusion_coefficient(sigma, 2, 0.5), 0.5, z)
     np.testing.assert_allclose(np.cov(steps, rowvar=False), 0.5**2 / 2 * sigma, atol=0.01)
 
 
@@ -56,7 +56,7 @@ def test_coefficient_refuses_what_is_no_covariance():
     with pytest.raises(ValueError, match="no negative eigenvalue"):
         diffusion_coefficient([[1.0, 2.0], [2.0, 1.0]], 1, 1)
     with pytest.raises(ValueError, match="batch_size must be positive"):
-        diffusion_coefficient([1.0], 1, 0)
+        diffusion_coefficient([1.0], 0, 1)
 
 
 # -------------------------------------------------------------------------------------------- paths
@@ -71,7 +71,7 @@ def test_paths_without_noise_are_eulers(quadratic):
 def test_sgd_runs_and_the_equation_in_steps_of_eta_are_one_process(quadratic):
     """The same random numbers, up to their sign, which is symmetric."""
     runs = sgd_runs(quadratic, [1.0, 1.0], learning_rate=0.1, batch_size=4, steps=5, runs=3, rng=1)
-    root = diffusion_coefficient(quadratic.variance, 0.1, 4)
+    root = diffusion_coefficient(quadratic.variance, 4, 0.1)
     path = sde_runs(
         lambda w: quadratic.curvature * w, root, [1.0, 1.0], time_step=0.1, steps=5, runs=3, rng=1
     )
@@ -93,7 +93,7 @@ def test_cloud_in_closed_form(quadratic):
     cloud = sgd_cloud(quadratic, [1.0, 1.0], learning_rate=0.3, batch_size=2, steps=9)
     shrink = 1 - 0.3 * quadratic.curvature
     np.testing.assert_allclose(cloud.mean[-1], shrink**9)
-    limit = settled_variance(quadratic, 0.3, 2)
+    limit = settled_variance(quadratic, 2, 0.3)
     np.testing.assert_allclose(cloud.variance[-1], limit * (1 - shrink**18))
 
 
@@ -109,7 +109,7 @@ def test_cloud_takes_schedules(quadratic):
 
 
 def test_settled_variance_is_a_fixed_point(quadratic):
-    limit = settled_variance(quadratic, 0.9, 3)
+    limit = settled_variance(quadratic, 3, 0.9)
     cloud = sgd_cloud(quadratic, [0.0, 0.0], learning_rate=0.9, batch_size=3, steps=1, start_variance=limit)
     np.testing.assert_allclose(cloud.variance[1], limit)
 
@@ -138,7 +138,7 @@ def test_local_model_of_a_point(quadratic):
 
 def test_learning_rates_beyond_stability_are_refused(quadratic):
     with pytest.raises(ValueError, match="learning_rate must be below"):
-        settled_variance(quadratic, 1.0, 4)
+        settled_variance(quadratic, 4, 1.0)
     growing = sgd_cloud(quadratic, [1.0, 0.0], learning_rate=1.1, batch_size=4, steps=30)
     assert growing.expected_loss(quadratic)[-1] > 100
 

@@ -17,7 +17,7 @@ def problem():
 def test_self_tuned_run_first_steps(problem):
     network, start, data = problem
     run = self_tuned_run(
-        network, start, data, batch_size=lambda scale: 0.5 * scale, max_lr=0.5, target=0.01, rng=3,
+        network, start, data, batch_size=lambda scale: 0.5 * scale, max_lr=0.5, target_loss=0.01, rng=3,
         start=40.0, max_steps=30,
     )  # fmt: skip
     assert not run.arrived
@@ -31,7 +31,15 @@ def test_self_tuned_run_first_steps(problem):
 def test_self_tuned_run_takes_the_steps_of_the_law(problem):
     network, start, data = problem
     short = self_tuned_run(
-        network, start, data, batch_size=lambda scale: 8, max_lr=0.5, target=2.0, rng=3, start=24.0, every=1
+        network,
+        start,
+        data,
+        batch_size=lambda scale: 8,
+        max_lr=0.5,
+        target_loss=2.0,
+        rng=3,
+        start=24.0,
+        every=1,
     )
     assert short.arrived
     rng, w = np.random.default_rng(3), start.copy()
@@ -47,7 +55,7 @@ def test_estimate_on_the_way_is_right_where_nothing_moves(problem):
     """With a vanishing learning rate the running estimate is of one point; 400 steps, all weighed alike."""
     network, start, data = problem
     run = self_tuned_run(
-        network, start, data, batch_size=lambda scale: 16, max_lr=1e-12, target=0.01, rng=0, decay=1.0,
+        network, start, data, batch_size=lambda scale: 16, max_lr=1e-12, target_loss=0.01, rng=0, decay=1.0,
         max_steps=400,
     )  # fmt: skip
     exact = local_model(network, start, data, dense=False).simple_noise_scale
@@ -55,9 +63,9 @@ def test_estimate_on_the_way_is_right_where_nothing_moves(problem):
 
 
 def test_refusals(problem):
-    options = {"batch_size": lambda scale: 4, "max_lr": 1.0, "target": 0.1, "rng": 0}
+    options = {"batch_size": lambda scale: 4, "max_lr": 1.0, "target_loss": 0.1, "rng": 0}
     for change, message in (
-        ({"target": 0}, "target must be positive"),
+        ({"target_loss": 0}, "target_loss must be positive"),
         ({"max_lr": -1}, "max_lr must be positive"),
         ({"start": 0}, "start must be positive"),
         ({"every": 0}, "every must be at least 1"),

@@ -196,7 +196,7 @@ def curves(data, weights):
 @pytest.mark.parametrize("every", [1, 7])
 def test_steps_to_a_loss_are_those_of_the_curve(data, weights, curves, every):
     target = 0.4
-    found = steps_to_loss(NETWORK, weights, data, target=target, every=every, patience=1e9, **ARRIVAL)
+    found = steps_to_loss(NETWORK, weights, data, target_loss=target, every=every, patience=1e9, **ARRIVAL)
     looks = np.unique([*range(0, 301, every), 300])
     for rate in range(3):
         for seed in range(3):
@@ -215,7 +215,7 @@ def test_the_last_step_is_looked_at(data, weights, curves):
     crossing = int(np.argmax(curves[:, 1, 0] <= np.log(0.4)))
     every = 7 if crossing % 7 else 6
     settings = ARRIVAL | {"max_steps": crossing, "every": every, "patience": 1e9}
-    found = steps_to_loss(NETWORK, weights, data, target=0.4, **settings)
+    found = steps_to_loss(NETWORK, weights, data, target_loss=0.4, **settings)
     before = crossing // every * every
     ends = curves[[before, crossing], 1, 0]
     assert found.steps[1, 0] == pytest.approx(np.interp(np.log(1 / 0.4), -ends, [before, crossing]), rel=1e-6)
@@ -224,13 +224,13 @@ def test_the_last_step_is_looked_at(data, weights, curves):
 def test_no_seed_is_given_up_for_a_faster_one(data, weights, curves):
     near = trained(data, weights, lrbs.SGD(), 10, 0.8, 1, 50)
     starts = np.stack([weights, near, weights])
-    found = steps_to_loss(NETWORK, starts, data, target=0.4, patience=1.5, **ARRIVAL)
+    found = steps_to_loss(NETWORK, starts, data, target_loss=0.4, patience=1.5, **ARRIVAL)
     assert found.steps[:, 1].min() < found.steps[:, 0].min() / 3
     assert np.isfinite(found.steps.min(axis=0)).all()
 
 
 def test_the_best_of_the_steps(data, weights):
-    found = steps_to_loss(NETWORK, weights, data, target=0.4, patience=1e9, **ARRIVAL)
+    found = steps_to_loss(NETWORK, weights, data, target_loss=0.4, patience=1e9, **ARRIVAL)
     best, means = found.best(), found.steps.mean(axis=1)
     assert best.value == means.min()
     np.testing.assert_allclose(best.value_without.mean(), best.value, rtol=1e-9)
@@ -239,8 +239,8 @@ def test_the_best_of_the_steps(data, weights):
 
 
 def test_slow_rates_are_given_up(data, weights):
-    patient = steps_to_loss(NETWORK, weights, data, target=0.6, patience=1e9, **ARRIVAL)
-    hasty = steps_to_loss(NETWORK, weights, data, target=0.6, patience=1.5, **ARRIVAL)
+    patient = steps_to_loss(NETWORK, weights, data, target_loss=0.6, patience=1e9, **ARRIVAL)
+    hasty = steps_to_loss(NETWORK, weights, data, target_loss=0.6, patience=1.5, **ARRIVAL)
     most = 1.5 * patient.steps.min(axis=0).max()
     assert patient.steps[0].min() > most + 5
     np.testing.assert_array_equal(hasty.steps[0], np.inf)
@@ -249,11 +249,11 @@ def test_slow_rates_are_given_up(data, weights):
 
 
 def test_errors_of_steps_to_a_loss(data, weights):
-    with pytest.raises(ValueError, match="target must be below the loss at the start"):
-        steps_to_loss(NETWORK, weights, data, target=5.0, **ARRIVAL)
-    with pytest.raises(ValueError, match="target must be positive"):
-        steps_to_loss(NETWORK, weights, data, target=0.0, **ARRIVAL)
+    with pytest.raises(ValueError, match="target_loss must be below the loss at the start"):
+        steps_to_loss(NETWORK, weights, data, target_loss=5.0, **ARRIVAL)
+    with pytest.raises(ValueError, match="target_loss must be positive"):
+        steps_to_loss(NETWORK, weights, data, target_loss=0.0, **ARRIVAL)
     with pytest.raises(ValueError, match="every must be at least 1"):
-        steps_to_loss(NETWORK, weights, data, target=0.4, every=0, **ARRIVAL)
+        steps_to_loss(NETWORK, weights, data, target_loss=0.4, every=0, **ARRIVAL)
     with pytest.raises(ValueError, match="max_steps must be at least 1"):
-        steps_to_loss(NETWORK, weights, data, target=0.4, **ARRIVAL | {"max_steps": 0})
+        steps_to_loss(NETWORK, weights, data, target_loss=0.4, **ARRIVAL | {"max_steps": 0})

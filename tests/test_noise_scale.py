@@ -275,7 +275,7 @@ def test_intervals_that_say_little():
     with pytest.raises(
         ValueError, match=r"tr\(Sigma\) is negative, -400 with standard error 10: are gradients"
     ):
-            _ = NoiseScaleEstimate(-400.0, 2.0, covariance).simple_noise_scale
+        _ = NoiseScaleEstimate(-400.0, 2.0, covariance).simple_noise_scale
     for level in (0.0, 1.0, -1.0):
         with pytest.raises(ValueError, match="level must be in"):
             weak.interval(level)

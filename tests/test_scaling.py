@@ -29,10 +29,10 @@ def test_rules_for_a_batch_sixteen_times_as_large():
 
 @pytest.mark.parametrize("growth", [0.25, 1.0, 7.0, 1000.0])
 def test_each_rule_keeps_what_it_is_for(model, growth):
-    before = increment_covariance(model, 0.1, 8).dense()
+    before = increment_covariance(model, 8, 0.1).dense()
     eta = float(square_root_rule(0.1, growth))
-    np.testing.assert_allclose(increment_covariance(model, eta, 8 * growth).dense(), before)
-    assert effective_temperature(linear_rule(0.1, growth), 8 * growth) == pytest.approx(0.1 / 8)
+    np.testing.assert_allclose(increment_covariance(model, 8 * growth, eta).dense(), before)
+    assert effective_temperature(8 * growth, linear_rule(0.1, growth)) == pytest.approx(0.1 / 8)
 
 
 def test_rules_are_inverted_by_shrinking_the_batch():
@@ -42,15 +42,15 @@ def test_rules_are_inverted_by_shrinking_the_batch():
 
 def test_increment_covariance_keeps_the_structure():
     model = LocalModel([1.0, 2.0], [4.0, 9.0], [1.0, 1.0])
-    covariance = increment_covariance(model, 0.1, 2)
+    covariance = increment_covariance(model, 2, 0.1)
     assert type(covariance).__name__ == "Diagonal"
     np.testing.assert_allclose(covariance.diagonal(), [0.02, 0.045])
-    assert noise_strength(model, 0.1, 2) == pytest.approx(np.hypot(0.02, 0.045))
+    assert noise_strength(model, 2, 0.1) == pytest.approx(np.hypot(0.02, 0.045))
 
 
 def test_noise_strength_is_the_frobenius_norm(model):
     expected = 0.3**2 / 7 * np.linalg.norm(model.covariance.dense())
-    assert noise_strength(model, 0.3, 7) == pytest.approx(expected)
+    assert noise_strength(model, 7, 0.3) == pytest.approx(expected)
 
 
 def test_signal_equals_noise_at_b_simple(model):
@@ -61,15 +61,15 @@ def test_signal_equals_noise_at_b_simple(model):
 def test_noise_cost_equals_the_gain_at_twice_the_best_learning_rate(model):
     """Per unit of eta a step gains ||g||^2 - eta/2 g^T H g and loses half of the cost."""
     eta = 2 * model.max_lr / (1 + model.noise_scale / 6)
-    gain = model.squared_gradient - eta / 2 * model.gradient_curvature - noise_cost(model, eta, 6) / 2
+    gain = model.squared_gradient - eta / 2 * model.gradient_curvature - noise_cost(model, 6, eta) / 2
     assert gain == pytest.approx(0, abs=1e-12)
     dense = np.trace(model.covariance.dense() @ model.hessian.dense())
-    assert noise_cost(model, 0.2, 5) == pytest.approx(0.2 / 5 * dense)
+    assert noise_cost(model, 5, 0.2) == pytest.approx(0.2 / 5 * dense)
 
 
 def test_noise_cost_for_equal_curvatures():
     model = LocalModel([1.0, 1.0], [4.0, 9.0], [2.5, 2.5])
-    assert noise_cost(model, 0.1, 2) == pytest.approx(0.1 * 2.5 / 2 * 13)
+    assert noise_cost(model, 2, 0.1) == pytest.approx(0.1 * 2.5 / 2 * 13)
 
 
 def test_update_length():
@@ -79,8 +79,8 @@ def test_update_length():
 
 def test_rms_length_from_signal_and_noise(model):
     g2, trace = model.gradient @ model.gradient, model.covariance.trace()
-    assert rms_update_length(model, 0.1, 4) == pytest.approx(0.1 * np.sqrt(g2 + trace / 4))
-    assert rms_update_length(model, 0.1, 1e15) == pytest.approx(update_length(0.1, model.gradient))
+    assert rms_update_length(model, 4, 0.1) == pytest.approx(0.1 * np.sqrt(g2 + trace / 4))
+    assert rms_update_length(model, 1e15, 0.1) == pytest.approx(update_length(0.1, model.gradient))
 
 
 @pytest.mark.parametrize("rule", [square_root_rule, linear_rule])
@@ -93,6 +93,6 @@ def test_refusals(rule, arguments):
 def test_batch_sizes_must_be_positive(model):
     for function in (increment_covariance, noise_strength, noise_cost, rms_update_length):
         with pytest.raises(ValueError, match="batch_size must be positive"):
-            function(model, 0.1, 0)
+            function(model, 0, 0.1)
         with pytest.raises(ValueError, match="learning_rate must be positive"):
-            function(model, 0, 1)
+            function(model, 1, 0)

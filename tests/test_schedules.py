@@ -73,7 +73,7 @@ def test_cosine_ends_middle_and_mean():
         (lambda: adaptive_batch_size(-1, 8, 1), "noise_scale must be positive"),
         (lambda: noise_aware_lr(1, -1, 1), "max_lr must be positive"),
         (lambda: frugal_batch_size(1, 0), "step_price must be positive"),
-        (lambda: max_lr_from_search(0, 1, 1), "found_lr must be positive"),
+        (lambda: max_lr_from_search(1, 0, 1), "found_lr must be positive"),
         (lambda: cautious_lr(1.0, 1.5), "fraction must be at most 1"),
     ],
 )
@@ -122,7 +122,7 @@ def test_product_against_sums_over_the_run(power, rng):
 
 
 def test_search_at_one_batch_gives_the_limit():
-    assert max_lr_from_search(saturation(8, 0.3, 50), 8, 50) == pytest.approx(0.3)
+    assert max_lr_from_search(8, saturation(8, 0.3, 50), 50) == pytest.approx(0.3)
 
 
 def test_caution():

@@ -46,7 +46,7 @@ def square_root_rule_keeps_increments() -> Rows:
     """Covariance of sampled increments before and after the batch grows 16-fold, under either rule."""
     model = dense_model(size=3)
     eta, growth = 0.1, 16
-    before = increment_covariance(model, eta, 4).dense()
+    before = increment_covariance(model, 4, eta).dense()
     for name, rate, size, factor in (
         ("before", eta, 4, 1),
         ("batch x 16, square root", float(square_root_rule(eta, growth)), 4 * growth, 1),
@@ -65,7 +65,7 @@ def gradient_variance_under_square_root() -> Rows:
     gradient_ratio = model.noise(4 * growth).trace() / model.noise(4).trace()
     after = float(square_root_rule(eta, growth))
     increment_ratio = (
-        increment_covariance(model, after, 4 * growth).trace() / increment_covariance(model, eta, 4).trace()
+        increment_covariance(model, 4 * growth, after).trace() / increment_covariance(model, 4, eta).trace()
     )
     gradients = batch_means(model, 4 * growth, 5000, seed=2) - model.gradient
     yield "increment: variance after/before", 1.0, increment_ratio
@@ -92,7 +92,7 @@ def increment_noise_strength() -> Rows:
     model = dense_model(size=4)
     for eta, batch_size in ((0.1, 4), (0.4, 64)):
         noise = eta * (draw_gradients(model, batch_size, (2, 40_000), 4) - model.gradient)
-        square = noise_strength(model, eta, batch_size) ** 2
+        square = noise_strength(model, batch_size, eta) ** 2
         name = f"squared norm, η = {eta}, B = {batch_size}"
         yield name, square, np.sum(noise[0] * noise[1], axis=1) ** 2
 
@@ -108,10 +108,10 @@ def noise_cost_against_loss() -> Rows:
             pair = np.stack([model.gradient + noise, model.gradient - noise])  # what is odd in it cancels
             noisy = quadratic_loss(model, -eta * pair).mean(axis=0)
             extra = noisy - quadratic_loss(model, -eta * model.gradient)
-            cost = float(noise_cost(model, eta, batch_size))
+            cost = float(noise_cost(model, batch_size, eta))
             yield f"{name}, η = {eta}, B = {batch_size:g}", cost, 2 / eta * extra
     sum_of_variances = 0.1 * 2.5 / 20 * float(general.covariance.diagonal().sum())
-    yield "ηλ/B sum σ²", noise_cost(alike, 0.1, 20), sum_of_variances
+    yield "ηλ/B sum σ²", noise_cost(alike, 20, 0.1), sum_of_variances
 
 
 # ------------------------------------------------------------------------------ from steps to paths
@@ -132,11 +132,11 @@ def gaussian_step_moments() -> Rows:
     """Steps with normal z, and steps on skewed samples, against -eta g and eta^2 Sigma/B."""
     model = dense_model(size=3)
     eta, batch_size = 0.2, 6
-    root = diffusion_coefficient(model.covariance.dense(), eta, batch_size)
+    root = diffusion_coefficient(model.covariance.dense(), batch_size, eta)
     z = np.random.default_rng(7).standard_normal((30_000, 3))
     normal = sde_step(np.zeros(3), model.gradient, root, eta, z)
     real = -eta * batch_means(model, batch_size, 30_000, seed=8)
-    covariance = increment_covariance(model, eta, batch_size).dense()
+    covariance = increment_covariance(model, batch_size, eta).dense()
     for name, step in (("normal", normal), ("real", real)):
         noise = step + eta * model.gradient
         yield f"{name}: mean", -eta * model.gradient[0], step[:, 0]
@@ -153,7 +153,7 @@ def sde_against_sgd() -> Rows:
     """
     quadratic = Quadratic(curvature=[2.0, 0.5], variance=[3.0, 1.0])
     start, ratio, time = np.array([1.0, 1.0]), 0.02, 1.0
-    root = diffusion_coefficient(quadratic.variance, ratio, 1)
+    root = diffusion_coefficient(quadratic.variance, 1, ratio)
     path = sde_runs(
         lambda w: quadratic.curvature * w, root, start, time_step=0.01, steps=100, runs=4000, rng=9
     )[-1]
@@ -177,7 +177,7 @@ def sde_against_sgd() -> Rows:
 def stationary_variance_simulated() -> Rows:
     """Long runs in three directions, up to near the limit of stability, and the recursion run to its end."""
     quadratic = Quadratic(curvature=[2.0, 10.0, 18.0], variance=[3.0, 1.0, 2.0])
-    exact = settled_variance(quadratic, 0.1, 4)
+    exact = settled_variance(quadratic, 4, 0.1)
     runs = sgd_runs(quadratic, np.zeros(3), learning_rate=0.1, batch_size=4, steps=60, runs=8000, rng=10)[-1]
     recursion = sgd_cloud(quadratic, np.ones(3), learning_rate=0.1, batch_size=4, steps=300).variance[-1]
     for i, x in enumerate(0.1 * quadratic.curvature):
@@ -192,8 +192,8 @@ def temperature_sets_the_cloud() -> Rows:
     quadratic = Quadratic(curvature=[2.0], variance=[3.0])
     misses = []
     for eta, batch_size, off in ((0.005, 0.2, -0.005), (0.025, 1.0, -0.025), (0.1, 4.0, -0.1)):
-        by_temperature = float(effective_temperature(eta, batch_size)) * 3.0 / (2 * 2.0)
-        settled = settled_variance(quadratic, eta, batch_size)[0]
+        by_temperature = float(effective_temperature(batch_size, eta)) * 3.0 / (2 * 2.0)
+        settled = settled_variance(quadratic, batch_size, eta)[0]
         misses.append(missed(f"variance, ηλ = {2 * eta:g}", by_temperature, settled, off))
     runs = sgd_runs(quadratic, [0.0], learning_rate=0.1, batch_size=4, steps=60, runs=20_000, rng=11)[-1]
     yield stated("variance by temperature, in print", 0.01875, by_temperature, 1e-9)
@@ -274,7 +274,7 @@ def newton_increments() -> Rows:
     model = dense_model(size=4, seed=1)
     inverse = np.linalg.inv(model.hessian.dense())
     rule = Preconditioned(inverse)
-    covariance = newton_covariance(model, 0.3, 8).dense()
+    covariance = newton_covariance(model, 8, 0.3).dense()
     noise = -0.3 * (batch_means(model, 8, 10_000, seed=17) - model.gradient) @ inverse
     scale = newton_noise_scale(model)
     yield "variance", covariance[0, 0], noise[:, 0] ** 2

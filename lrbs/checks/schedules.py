@@ -56,12 +56,12 @@ def first_step_on_digits() -> Rows:
     for batch_size in (4, 32, 256):
         gradients = batch_gradients(network, start, data, batch_size, 300, rng=2)
         squares[batch_size] = update_length(0.1, gradients) ** 2
-        formula = float(rms_update_length(model, 0.1, batch_size)) ** 2
+        formula = float(rms_update_length(model, batch_size, 0.1)) ** 2
         yield f"squared length, η = 0.1, B = {batch_size}", formula, squares[batch_size]
     moved = start - 0.1 * gradients[0]
     yield "one step", update_length(0.1, gradients[0]), np.linalg.norm(moved - start)
     rate = float(linear_rule(0.1, 64))
-    growth = float(rms_update_length(model, rate, 256) / rms_update_length(model, 0.1, 4))
+    growth = float(rms_update_length(model, 256, rate) / rms_update_length(model, 4, 0.1))
     yield stated("linear rule, batch x 64: length times", 20.2, growth, 0.05)
 
 
@@ -328,12 +328,12 @@ def search_at_a_small_batch() -> Rows:
     model = dense_model()
     alike = LocalModel(model.gradient, model.covariance, np.full(model.size, 2.0))
     found, error = minimised_loss(alike, SGD(), 2.0, samples=20_000, seed=11)
-    limit = float(max_lr_from_search(found, 2.0, alike.simple_noise_scale))
+    limit = float(max_lr_from_search(2.0, found, alike.simple_noise_scale))
     yield "H = 2 I: η_max", alike.max_lr, (limit, limit * error / found)
     true = expected_step(model, SGD(), np.array([2.0, 20.0, 2000.0])).optimal_lr
     predicted = {}
     for name, scale in (("B_noise", model.noise_scale), ("B_simple", model.simple_noise_scale)):
-        limit = float(max_lr_from_search(true[0], 2.0, scale))
+        limit = float(max_lr_from_search(2.0, true[0], scale))
         predicted[name] = saturation(np.array([20.0, 2000.0]), limit, scale)
     yield "H dense, B_noise: η* at 2000", predicted["B_noise"][1], true[2]
     yield missed("H dense, B_simple: η* at 20", predicted["B_simple"][0], true[1], -0.238, 0.01)

@@ -53,7 +53,7 @@ def steps_to_loss(
     rule: UpdateRule | None = None,
     batch_size: int,
     learning_rates: ArrayLike,
-    target: float,
+    target_loss: float,
     max_steps: int,
     seeds: Sequence[int],
     every: int = 5,
@@ -73,7 +73,7 @@ def steps_to_loss(
     batch_size : int
     learning_rates : array_like, shape (rates,)
         Positive and increasing.
-    target : float
+    target_loss : float
         A loss below that at the start.
     max_steps : int
     seeds : sequence of int
@@ -95,10 +95,12 @@ def steps_to_loss(
         If the target is not positive or not below the loss at the start, or shapes do not fit.
     """
     rates, start = checked_rates(learning_rates), checked_start(network, weights, seeds)
-    goal = float(positive(target, "target", ndim=0))
+    goal = float(positive(target_loss, "target_loss", ndim=0))
     before = network.loss(start, data)[:, None]
     if (before <= goal).any():
-        raise ValueError(f"target must be below the loss at the start, {before.min():.6g}; got {goal:.6g}")
+        raise ValueError(
+            f"target_loss must be below the loss at the start, {before.min():.6g}; got {goal:.6g}"
+        )
     limit = count(max_steps, "max_steps")
     count(every, "every")
     runs = Runs(network, start, data, SGD() if rule is None else rule, batch_size, rates, tuple(seeds))

@@ -40,7 +40,7 @@ def self_tuned_run(
     *,
     batch_size: Callable[[float], float | Array],
     max_lr: float,
-    target: float,
+    target_loss: float,
     rng: int | np.random.Generator,
     start: float = 32.0,
     decay: float = 0.9,
@@ -61,7 +61,7 @@ def self_tuned_run(
         Batch size for a noise scale; rounded to an even integer of at least 2.
     max_lr : float
         Learning rate for infinite batches, the same throughout.
-    target : float
+    target_loss : float
         Loss over all data at which to stop.
     rng : int or numpy.random.Generator
     start : float, optional
@@ -77,7 +77,10 @@ def self_tuned_run(
     SelfTunedRun
     """
     w = vector(weights, "weights", network.size).copy()
-    goal, limit = float(positive(target, "target", ndim=0)), float(positive(max_lr, "max_lr", ndim=0))
+    goal, limit = (
+        float(positive(target_loss, "target_loss", ndim=0)),
+        float(positive(max_lr, "max_lr", ndim=0)),
+    )
     count(every, "every")
     generator, averages = np.random.default_rng(rng), RunningNoiseScale(decay=decay)
     scale = float(positive(start, "start", ndim=0))

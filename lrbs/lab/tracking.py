@@ -153,8 +153,8 @@ def follow(
     data: Dataset,
     *,
     rule: UpdateRule,
-    learning_rate: float,
     batch_size: int,
+    learning_rate: float,
     moments: ArrayLike,
     rng: int | np.random.Generator,
 ) -> RunLog:

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-def newton_covariance(model: LocalModel, learning_rate: float, batch_size: float) -> Operator:
+def newton_covariance(model: LocalModel, batch_size: float, learning_rate: float) -> Operator:
     """Covariance of the increment -eta H^-1 g_B of Newton's method with the exact Hessian.
 
     Parameters

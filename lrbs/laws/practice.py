@@ -9,7 +9,7 @@ from lrbs.validation import Array, plain, positive, real_array
 __all__ = ["cautious_lr", "kept_progress", "max_lr_from_search"]
 
 
-def max_lr_from_search(found_lr: ArrayLike, batch_size: ArrayLike, noise_scale: ArrayLike) -> Array:
+def max_lr_from_search(batch_size: ArrayLike, found_lr: ArrayLike, noise_scale: ArrayLike) -> Array:
     """SGD's learning rate at infinite batch size from the best one found at a small batch.
 
     Parameters

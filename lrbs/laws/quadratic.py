@@ -76,8 +76,8 @@ def sgd_runs(
     quadratic: Quadratic,
     start: ArrayLike,
     *,
-    learning_rate: ArrayLike,
     batch_size: ArrayLike,
+    learning_rate: ArrayLike,
     steps: int,
     runs: int,
     rng: int | np.random.Generator,
@@ -98,7 +98,7 @@ def sgd_runs(
     ndarray, shape (steps + 1, runs, N)
     """
     generator = np.random.default_rng(rng)
-    rates, sizes = _per_step(learning_rate, batch_size, steps)
+    rates, sizes = _per_step(batch_size, learning_rate, steps)
     origin = vector(start, "start", quadratic.curvature.size)
     path = np.empty((steps + 1, count(runs, "runs"), origin.size))
     path[0] = origin
@@ -112,8 +112,8 @@ def sgd_cloud(
     quadratic: Quadratic,
     start: ArrayLike,
     *,
-    learning_rate: ArrayLike,
     batch_size: ArrayLike,
+    learning_rate: ArrayLike,
     steps: int,
     start_variance: ArrayLike = 0.0,
 ) -> Cloud:
@@ -133,7 +133,7 @@ def sgd_cloud(
     Cloud
         Of shape (steps + 1, N).
     """
-    rates, sizes = _per_step(learning_rate, batch_size, steps)
+    rates, sizes = _per_step(batch_size, learning_rate, steps)
     mean = np.empty((steps + 1, quadratic.curvature.size))
     variance = np.empty_like(mean)
     mean[0], variance[0] = vector(start, "start", quadratic.curvature.size), start_variance
@@ -145,7 +145,7 @@ def sgd_cloud(
 
 
 def sde_cloud(
-    quadratic: Quadratic, start: ArrayLike, *, learning_rate: float, batch_size: float, time: ArrayLike
+    quadratic: Quadratic, start: ArrayLike, *, batch_size: float, learning_rate: float, time: ArrayLike
 ) -> Cloud:
     """Mean and variance of the differential equation's paths (an Ornstein-Uhlenbeck process).
 
@@ -163,11 +163,11 @@ def sde_cloud(
     """
     moments = vector(time, "time")[:, None]
     decay = np.exp(-quadratic.curvature * moments)
-    limit = effective_temperature(learning_rate, batch_size) * quadratic.variance / (2 * quadratic.curvature)
+    limit = effective_temperature(batch_size, learning_rate) * quadratic.variance / (2 * quadratic.curvature)
     return Cloud(vector(start, "start") * decay, limit * (1 - decay**2))
 
 
-def settled_variance(quadratic: Quadratic, learning_rate: float, batch_size: float) -> Array:
+def settled_variance(quadratic: Quadratic, batch_size: float, learning_rate: float) -> Array:
     """Variance of the cloud along each direction once the start is forgotten.
 
     The fixed point of the recursion of :func:`sgd_cloud`; the differential equation has 2 in the place
@@ -202,7 +202,7 @@ def settled_variance(quadratic: Quadratic, learning_rate: float, batch_size: flo
     return stationary_variance(quadratic.curvature, learning_rate, noise)
 
 
-def _per_step(learning_rate: ArrayLike, batch_size: ArrayLike, steps: int) -> tuple[Array, Array]:
+def _per_step(batch_size: ArrayLike, learning_rate: ArrayLike, steps: int) -> tuple[Array, Array]:
     shape = (count(steps, "steps"),)
     arrays = []
     for name, value in (("learning_rate", learning_rate), ("batch_size", batch_size)):

@@ -64,7 +64,7 @@ def linear_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
     return plain(positive(learning_rate, "learning_rate") * positive(growth, "growth"))
 
 
-def effective_temperature(learning_rate: ArrayLike, batch_size: ArrayLike) -> Array:
+def effective_temperature(batch_size: ArrayLike, learning_rate: ArrayLike) -> Array:
     """eta / B, to which the variance of the stationary cloud is proportional at small learning rates.
 
     Source: 10542.d33. At eta lambda = x the proportionality understates the variance by the share x/2 of it.
@@ -72,12 +72,12 @@ def effective_temperature(learning_rate: ArrayLike, batch_size: ArrayLike) -> Ar
     return plain(positive(learning_rate, "learning_rate") / positive(batch_size, "batch_size"))
 
 
-def increment_covariance(model: LocalModel, learning_rate: float, batch_size: float) -> Operator:
+def increment_covariance(model: LocalModel, batch_size: float, learning_rate: float) -> Operator:
     """Covariance eta^2 Sigma/B of one increment of SGD, with the structure of Sigma. Source: 10542.d31."""
     return model.noise(batch_size).scaled(float(positive(learning_rate, "learning_rate")) ** 2)
 
 
-def noise_strength(model: LocalModel, learning_rate: float, batch_size: float) -> float:
+def noise_strength(model: LocalModel, batch_size: float, learning_rate: float) -> float:
     """Frobenius norm of the covariance of one increment, eta^2 ||Sigma||_F / B.
 
     Parameters
@@ -91,7 +91,7 @@ def noise_strength(model: LocalModel, learning_rate: float, batch_size: float) -
     float
         In squared units of the parameters. Source: 10542.d31.
     """
-    covariance = increment_covariance(model, learning_rate, batch_size)
+    covariance = increment_covariance(model, batch_size, learning_rate)
     return float(np.sqrt(trace_product(covariance, covariance)))
 
 
@@ -120,7 +120,7 @@ def signal_to_noise(model: LocalModel, batch_size: ArrayLike) -> Array:
     return plain(np.sqrt(positive(batch_size, "batch_size") / model.simple_noise_scale))
 
 
-def noise_cost(model: LocalModel, learning_rate: ArrayLike, batch_size: ArrayLike) -> Array:
+def noise_cost(model: LocalModel, batch_size: ArrayLike, learning_rate: ArrayLike) -> Array:
     """Twice the loss that the noise of one step costs, per unit of learning rate: eta tr(H Sigma)/B.
 
     To be held against ||g||^2, what a small step gains per unit of learning rate.
@@ -159,7 +159,7 @@ def update_length(learning_rate: ArrayLike, gradient: ArrayLike) -> Array:
     return plain(positive(learning_rate, "learning_rate") * np.linalg.norm(vectors, axis=-1))
 
 
-def rms_update_length(model: LocalModel, learning_rate: ArrayLike, batch_size: ArrayLike) -> Array:
+def rms_update_length(model: LocalModel, batch_size: ArrayLike, learning_rate: ArrayLike) -> Array:
     """Root mean square over batches of the length of an SGD step, eta ||g|| sqrt(1 + B_simple/B).
 
     Parameters as for :func:`noise_cost`. Source: 10542.d34 with 10542.1.

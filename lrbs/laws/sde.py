@@ -35,7 +35,7 @@ def sgd_step(weights: ArrayLike, gradient: ArrayLike, noise: ArrayLike, learning
     return plain(real_array(weights, "weights") - eta * g - eta * xi)
 
 
-def diffusion_coefficient(covariance: ArrayLike, learning_rate: float, batch_size: float) -> Array:
+def diffusion_coefficient(covariance: ArrayLike, batch_size: float, learning_rate: float) -> Array:
     """Coefficient sqrt(eta Sigma/B) of the noise in the differential equation of SGD.
 
     Parameters
@@ -50,7 +50,7 @@ def diffusion_coefficient(covariance: ArrayLike, learning_rate: float, batch_siz
     ndarray, shaped like `covariance`
         A symmetric square root. Source: 10542.4, 10542.5.
     """
-    temperature = float(effective_temperature(learning_rate, batch_size))
+    temperature = float(effective_temperature(batch_size, learning_rate))
     sigma = real_array(covariance, "covariance", ndim=(1, 2))
     values, vectors = (sigma, None) if sigma.ndim == 1 else np.linalg.eigh(sigma)
     if values.min() < -1e-10 * np.abs(values).max():

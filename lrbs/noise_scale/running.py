@@ -52,9 +52,7 @@ def two_batch_moments(
     for name, values in norms.items():
         if (values < 0).any():
             raise ValueError(f"{name} must not be negative; the smallest is {values.min():.6g}")
-    small, big = (
-        (norm * batch_mean(n, reduction)) ** 2 for norm, n in zip(norms.values(), (b, B), strict=True)
-    )
+    small, big = (norm**2 for norm in norms.values())
     return np.asarray((small - big) / (1 / b - 1 / B)), np.asarray((B * big - b * small) / (B - b))
 
 
