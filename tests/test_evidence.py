@@ -154,7 +154,7 @@ def test_rows_stand_below_heads_of_their_kind():
         "in print       0.5       0.51            2 % ok",
         "               law      truth            off by",
         "law            0.5          1  -50 %, as stated",
-        "against the truth: off by 50 %; passed",
+        "against the truth: off by 50 %; as stated",
     ]
     page = evidence._repr_html_()
     for head in ("formula", "the book", "off by"):
