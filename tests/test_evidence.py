@@ -208,6 +208,12 @@ def test_html_table_says_the_same():
     assert page == evidence._repr_html_()
 
 
+def test_tables_that_are_news_stay_open():
+    assert " open>" in checks.find("opposed_noise")()._repr_html_()
+    assert " open>" not in checks.run("11260.3")._repr_html_()
+    assert " open>" in checks.run("11260.3", folded=False)._repr_html_()
+
+
 def test_numbers_are_short():
     rows = [Comparison("q", value, value) for value in (0.0, 123456.789, 1e-7, -2.5e9, 3.14159265)]
     text = str(Evidence("identity", tuple(rows)))
