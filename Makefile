@@ -62,6 +62,7 @@ pdf: book
 
 # How heavy pages are, how soon they show, how quick figures follow their sliders.
 benchmarks: book
+	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.pages
 
 # Whether the addresses of other hosts that the book names still answer. Needs a network.

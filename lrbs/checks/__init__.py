@@ -33,15 +33,15 @@ __all__ = [
 ]
 
 
-def run(id: str, *, folded: bool = True) -> Evidence:
+def run(id: str, *, folded: bool | None = None) -> Evidence:
     """Run the check of an equation.
 
     Parameters
     ----------
     id : str
         Such as ``"11260.3"``.
-    folded : bool
-        Show one line on a page, the table below it when that is opened; False shows both.
+    folded : bool, optional
+        Show one line on a page, and the table when that is opened, or both; as the check has it unless told.
 
     Returns
     -------
@@ -56,7 +56,8 @@ def run(id: str, *, folded: bool = True) -> Evidence:
     """
     if id not in load():
         raise ValueError(f"id must be that of an equation, one of lrbs.formulas; got {id!r}")
-    return replace(find(load()[id].check)(), folded=folded)
+    evidence = find(load()[id].check)()
+    return evidence if folded is None else replace(evidence, folded=folded)
 
 
 class Survey(NamedTuple):

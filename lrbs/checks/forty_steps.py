@@ -57,7 +57,7 @@ def several_steps_simulated() -> Rows:
         yield f"6 steps, {name}", predicted, quadratic_loss(model, offset)
 
 
-@check("approximation", where="10 steps")
+@check("approximation", where="10 steps", news=True)
 def downward_curvature_has_no_floor() -> Rows:
     """From near the top of a cosine: its floor lies 2 below, the quadratic there has none."""
     weights, rate = np.array([0.1]), 0.5
