@@ -34,9 +34,7 @@ CODES = {
     "RT01": "something is returned, and not said what",
     "YD01": "something is yielded, and not said what",
 }
-ELSEWHERE = re.compile(
-    r"\b(as|see) (there|above)\b|\bas for (:|the class)", re.I
-)
+ELSEWHERE = re.compile(r"\b(as|see) (there|above)\b|\bas for (:|the class)", re.I)
 REFUSE = {"count", "fraction", "non_negative", "positive", "symmetric_matrix", "vector"}  # of lrbs.validation
 
 

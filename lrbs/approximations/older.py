@@ -26,7 +26,7 @@ def older_route(method: Method = mean_field) -> Method:
     Returns
     -------
     callable
-        To be passed to :func:`lrbs.expected_step`, for SignSGD, Lion and SoftSignSGD.
+        To be passed to :func:`lrbs.expected_step`, for SignSGD, Lion and SoftSignSGD. Source: 10563.13.
 
     Raises
     ------

@@ -45,6 +45,7 @@ def corrected_mean(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2
     Returns
     -------
     ndarray
+        Source: lrbs.adam-mean.
 
     Raises
     ------

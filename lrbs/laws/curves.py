@@ -150,8 +150,7 @@ def implied_noise_scale(batch_size: ArrayLike, value: ArrayLike, limit: ArrayLik
     -------
     ndarray
         In samples. The inverse of :func:`lrbs.saturation`: the same at all batch sizes if, and only if,
-        the curve
-        is that hyperbola; negative where a curve lies above its limit.
+        the curve is that hyperbola; negative where a curve lies above its limit.
 
     Raises
     ------
