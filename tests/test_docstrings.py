@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ import lrbs
 
 PACKAGE = Path(lrbs.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = ("", ".approximations", ".checks", ".lab", ".laws", ".noise_scale", ".rules", ".show", ".tradeoff")
+ROOMS = ["lrbs", *(f"lrbs.{info.name}" for info in iter_modules(lrbs.__path__) if info.ispkg)]
 # What a reader would miss. On how sentences begin, and whether there is an example, numpydoc has views too.
 CODES = {
     "GL03": "two blank lines: a page shows a gap",
@@ -60,7 +61,7 @@ class Described(Validator):
 def public() -> Iterator[tuple[str, Any]]:
     """Functions, classes and their public methods, each once, by where their docstrings stand."""
     for room in ROOMS:
-        module = importlib.import_module(f"lrbs{room}")
+        module = importlib.import_module(room)
         for name in module.__all__:
             found = getattr(module, name)
             if inspect.isfunction(found):

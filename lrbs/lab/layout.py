@@ -71,7 +71,7 @@ class Layout:
         }
 
     def layers(self, weights: ArrayLike, name: str = "weights") -> list[Layer]:
-        """The arrays as pairs (W, b), biases with a last axis of length 1 for :mod:`lrbs.lab.backprop`.
+        """The arrays as pairs (W, b), biases with a last axis of length 1 for `lrbs.lab.backprop`.
 
         Parameters
         ----------
