@@ -53,7 +53,7 @@ def erf_stand_in(x: ArrayLike, constant: float = np.pi / 4) -> Array:
 
 
 def erf_route_sign(mean: ArrayLike, deviation: ArrayLike) -> Array:
-    """The mean of the sign by 10542.16 and 10542.17: :func:`lrbs.laws.mean_field_sign` at pi/2 times the variance.
+    """The mean of the sign by 10542.16 and 10542.17: that of the mean field at pi/2 times the variance.
 
     Parameters
     ----------

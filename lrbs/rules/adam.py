@@ -47,9 +47,9 @@ class Adam(Rule):
     Notes
     -----
     ``torch.optim.Adam`` is this rule, epsilon outside the root of the corrected average included, at other
-    defaults: betas (0.9, 0.999), eps 1e-8. Language models use beta2 = 0.95, as here. Its `weight_decay` adds
-    to the
-    gradient; that of ``torch.optim.AdamW`` does not, as in :func:`lrbs.rules.adamw_step`.
+    defaults: betas (0.9, 0.999), eps 1e-8. Language models use beta2 = 0.95, as here. Its `weight_decay`
+    adds to the gradient; that of ``torch.optim.AdamW`` shrinks the weights, as in
+    :func:`lrbs.rules.adamw_step`.
     """
 
     beta1: float = 0.9
@@ -118,9 +118,8 @@ def adamw_step(
     rule : Adam, optional
         Its coefficients; ``Adam()`` unless told.
     weight_decay : float
-        lambda >= 0. It shrinks the weights by learning_rate * lambda, as in ``torch.optim.AdamW``
-        (default 0.01),
-        and enters neither average.
+        lambda >= 0. It shrinks the weights by learning_rate * lambda, as in ``torch.optim.AdamW``, where
+        the default is 0.01, and enters neither average.
 
     Returns
     -------

@@ -1,8 +1,7 @@
 """Rules that act on one running average of the gradients: SGD, signs, fixed preconditioners.
 
 The average is normalised: a constant gradient is its own average, and learning rates with and without
-momentum compare. PyTorch's ``SGD(momentum=b)`` adds gradients up instead, which is 1/(1 - b) times as long:
-its learning rate is ours times 1 - b.
+momentum compare.
 """
 
 from __future__ import annotations
@@ -136,9 +135,8 @@ class SGD(Momentum):
     Notes
     -----
     ``torch.optim.SGD(lr=x, momentum=b)`` sums, buf = b * buf + g, with `nesterov` or without: it is this rule
-    at
-    learning rate x / (1 - b). ``dampening=b`` makes it average, and x the learning rate here; but its buffer
-    starts from the first gradient whole, which leaves b^t of that gradient more in it after t steps.
+    at learning rate x / (1 - b). ``dampening=b``, for heavy ball alone, makes it average, and x the learning
+    rate here; but its buffer starts from the first gradient whole, and keeps b^t of it too much after t steps.
     """
 
     momentum: float = 0.0

@@ -33,12 +33,10 @@ class Muon(Momentum):
     Notes
     -----
     ``torch.optim.Muon`` approximates the factor by five steps of :func:`lrbs.laws.newton_schulz` in bfloat16,
-    and
-    multiplies it by sqrt(max(1, rows/columns)), or by 0.2 sqrt(max(rows, columns)) with "match_rms_adamw".
-    Its
-    defaults are momentum 0.95 with `nesterov`, and decoupled weight decay 0.1, which that factor leaves
-    alone.
-    It averages as here; to the sign of a matrix sums would be the same.
+    and multiplies it by sqrt(max(1, rows/columns)), or by 0.2 sqrt(max(rows, columns)) if told
+    "match_rms_adamw". Its defaults are momentum 0.95 with `nesterov`, and a decoupled weight decay of 0.1,
+    which that factor leaves alone. Its documentation sums gradients where its code averages them, as here:
+    to the sign of a matrix it is the same.
     """
 
     shape: tuple[int, int]

@@ -80,8 +80,8 @@ def hyperbola(
     min_steps, min_examples : array_like
         The two limits S_min and E_min, positive; E_min / S_min is the noise scale.
     product : array_like, optional
-        Right side of the hyperbola: 1 for a fixed batch size, at best :func:`lrbs.tradeoff.tradeoff_product` with the
-        power 1/2 for one that follows the noise scale.
+        Right side of the hyperbola: 1 for a fixed batch size, at best
+        :func:`lrbs.tradeoff.tradeoff_product` with the power 1/2 for one that follows the noise scale.
 
     Returns
     -------
