@@ -103,6 +103,16 @@ def test_adamw_decays_by_rate_times_lambda(decay, rng):
     pair.run(step)
 
 
+def test_defaults_are_those_that_the_docstrings_name(rng):
+    told = {
+        "Adam": {"betas": (0.9, 0.999), "eps": 1e-8},
+        "AdamW": {"weight_decay": 0.01},
+        "Muon": {"momentum": 0.95, "nesterov": True, "weight_decay": 0.1, "ns_steps": 5},
+    }
+    for name, defaults in told.items():
+        assert defaults.items() <= Pair(rng, name, (ROWS, COLUMNS), lr=1.0).optimiser.defaults.items()
+
+
 @pytest.mark.parametrize("shape", [(ROWS, COLUMNS), (COLUMNS, ROWS)])
 @pytest.mark.parametrize("adjust", [None, "original", "match_rms_adamw"])
 def test_muon_with_the_polynomial_for_the_sign(shape, adjust, rng):

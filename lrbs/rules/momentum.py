@@ -136,7 +136,7 @@ class SGD(Momentum):
     -----
     ``torch.optim.SGD(lr=x, momentum=b)`` sums, buf = b * buf + g, with `nesterov` or without: it is this rule
     at learning rate x / (1 - b). ``dampening=b``, for heavy ball alone, makes it average, and x the learning
-    rate here; but its buffer starts from the first gradient whole, and keeps b^t of it too much after t steps.
+    rate here; but its buffer starts from the first gradient whole, and after t steps has b^t of it too much.
     """
 
     momentum: float = 0.0
