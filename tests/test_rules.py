@@ -80,34 +80,6 @@ def test_adam_step_by_step(beta1, beta2, epsilon, history):
         np.testing.assert_allclose(rule(history[:t]), expected, rtol=1e-12)
 
 
-@pytest.mark.torch
-def test_adam_against_torch(history):
-    import torch
-
-    weights = torch.zeros(N, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.Adam([weights], lr=1.0, betas=(0.8, 0.9), eps=1e-2)
-    for t in range(1, STEPS + 1):
-        before = weights.detach().clone()
-        weights.grad = torch.tensor(history[t - 1])
-        optimiser.step()
-        update = (before - weights.detach()).numpy()
-        np.testing.assert_allclose(Adam(0.8, 0.9, 1e-2)(history[:t]), update, rtol=1e-10)
-
-
-@pytest.mark.parametrize("nesterov", [False, True])
-def test_momentum_against_torch(nesterov, history):
-    """PyTorch adds gradients up: its learning rate times 1/(1 - momentum) is ours."""
-    torch = pytest.importorskip("torch")
-    weights = torch.zeros(N, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.SGD([weights], lr=1 - 0.8, momentum=0.8, nesterov=nesterov)
-    for t in range(1, STEPS + 1):
-        before = weights.detach().clone()
-        weights.grad = torch.tensor(history[t - 1])
-        optimiser.step()
-        update = (before - weights.detach()).numpy()
-        np.testing.assert_allclose(SGD(0.8, nesterov)(history[:t]), update, rtol=1e-10)
-
-
 def test_lion_step_by_step(history):
     """The published recursion, one number at a time."""
     m = [0.0] * N

@@ -101,6 +101,11 @@ class Evidence:
         The error is a difference, not a share of something: it is printed without "%".
     folded : bool
         Show one line on a page, the table below it when that is opened.
+
+    Raises
+    ------
+    ValueError
+        If there is no comparison, or none with a standard error for "Monte Carlo".
     """
 
     kind: Kind

@@ -144,7 +144,7 @@ class Experiment:
         names : sequence of str, optional
             Of some of the rules; all unless told. Neither the grid nor the batches of one depend on others.
         progress : callable, optional
-            As for :func:`lrbs.lab.sweep`.
+            Given the tasks, an iterable of them that may show how far it is.
 
         Returns
         -------
