@@ -20,6 +20,7 @@ import argparse
 import ast
 import copy
 import gc
+import json
 import os
 import random
 import re
@@ -27,12 +28,13 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from functools import partial
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from tempfile import TemporaryFile
-from types import CodeType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import IO
 
 import pytest
@@ -44,7 +46,8 @@ ROOT = Path(__file__).resolve().parent.parent
 EQUIVALENT = ROOT / "tools" / "equivalent_mutants.txt"
 FORMULAS = ["rules", "approximations", "noise_scale", "moments", "normal", "step", "model", "operators"]
 FORMULAS += ["simulate", "laws", "tradeoff"]
-TEST_FILES = 5  # that are tried for a change
+TEST_FILES = 5  # of a module
+TEST_SECONDS = 15  # for a change, the quickest tests first
 GOOD = ("noticed by tests", "noticed by checks alone", "listed")
 CPU_SECONDS, MEMORY = 120, 2**33  # a change may make a loop endless, or an array
 OPTIONS = ["-p", "no:terminal", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-p", "no:cacheprovider"]
@@ -154,16 +157,24 @@ def codes(code: CodeType) -> Iterator[CodeType]:
             yield from codes(constant)
 
 
-def exchange(mutant: Mutant) -> None:
-    """Put the changed code into the functions of the module, whoever holds them."""
+def changed_codes(mutant: Mutant) -> dict[str, CodeType]:
+    """What a change makes of the functions it touches, by their names: the innermost and those around it."""
     file = str(ROOT / mutant.path)
     sources = (ROOT / mutant.path).read_bytes(), mutant.source
     pairs = zip(*(codes(compile(source, file, "exec")) for source in sources), strict=True)
-    new = {(old.co_qualname, old.co_firstlineno): new for old, new in pairs if old != new}
+    return {name_of(old): new for old, new in pairs if old != new}
+
+
+def name_of(code: CodeType) -> str:
+    return f"{code.co_filename}:{code.co_firstlineno}:{code.co_qualname}"
+
+
+def exchange(new: dict[str, CodeType]) -> None:
+    """Put the changed code into the functions, whoever holds them."""
+    files = {code.co_filename for code in new.values()}
     for function in gc.get_objects():
-        if type(function) is FunctionType and function.__code__.co_filename == file:
-            key = function.__code__.co_qualname, function.__code__.co_firstlineno
-            function.__code__ = new.get(key, function.__code__)
+        if type(function) is FunctionType and function.__code__.co_filename in files:
+            function.__code__ = new.get(name_of(function.__code__), function.__code__)
 
 
 def test_files(path: str) -> list[str]:
@@ -185,56 +196,94 @@ def checked(path: str) -> bool:
 
 
 class Trial:
-    """Tries changes of a module in the place where pytest, having collected its tests, would run them."""
+    """Tries the changes in the place where pytest, having collected the tests, would run them."""
 
-    def __init__(self, group: list[Mutant], known: list[re.Pattern[str]]) -> None:
-        self.group = group
+    def __init__(self, groups: dict[str, list[Mutant]], known: list[re.Pattern[str]]) -> None:
+        self.groups = groups
         self.known = known
-        self.results: Counter[str] = Counter()
+        self.wrong = 0
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        path = self.group[0].path
-        with TemporaryFile("w+") as times:
-            if attempt(Mutant(path, 0, "", (ROOT / path).read_bytes()), session, times) != "survived":
-                raise SystemExit(f"{path}: the tests fail before any change")
-            times.seek(0)
-            quickest = sorted(zip(map(float, times), range(len(session.items)), strict=True))
-        session.items = [session.items[place] for _, place in quickest]
-        for mutant in self.group:
-            outcome = attempt(mutant, session)
-            if any(pattern.fullmatch(mutant.key) for pattern in self.known):
-                outcome = "listed" if outcome == "survived" else f"listed, yet {outcome}"
-            self.results[outcome] += 1
-            if outcome not in GOOD:
-                print(f"  {outcome}, line {mutant.line}: {mutant.change}", flush=True)
+        with TemporaryFile("w+") as log:
+            if fork(lambda: watch(session, log)) != 0:
+                raise SystemExit("the tests fail before any change")
+            log.seek(0)
+            watched = [json.loads(line) for line in log]
+        for path, group in self.groups.items():
+            start = time.monotonic()
+            results: Counter[str] = Counter()
+            for mutant in group:
+                new = changed_codes(mutant)
+                told = sorted(
+                    (seconds, place)
+                    for place, (seconds, names) in enumerate(watched)
+                    if new.keys() & set(names)
+                )
+                until = accumulate(seconds for seconds, _ in told)
+                tests = [
+                    session.items[place]
+                    for (_, place), end in zip(told, until, strict=True)
+                    if end < TEST_SECONDS
+                ]
+                status = fork(partial(attempt, mutant.path, new, tests, session))
+                outcome = {0: "survived", 2: "noticed by checks alone"}.get(status, "noticed by tests")
+                if any(pattern.fullmatch(mutant.key) for pattern in self.known):
+                    outcome = "listed" if outcome == "survived" else f"listed, yet {outcome}"
+                results[outcome] += 1
+                if outcome not in GOOD:
+                    self.wrong += 1
+                    print(f"  {outcome}, line {mutant.line}: {mutant.change}", flush=True)
+            text = ", ".join(f"{count} {outcome}" for outcome, count in results.items())
+            print(f"{path}: {len(group)} changes, {text}; {time.monotonic() - start:.0f} s", flush=True)
         return True
 
 
-def attempt(mutant: Mutant, session: pytest.Session, times: IO[str] | None = None) -> str:
-    """What a process of its own says of a change; what runs out of time or memory has been noticed."""
+def fork(task: Callable[[], int]) -> int:
+    """What a task returns in a process of its own; 1 if that fails, or runs out of time or memory."""
     if process := os.fork():
-        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        return {0: "survived", 2: "noticed by checks alone", 3: "not made"}.get(status, "noticed by tests")
-    status = 3
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    status = 1
     try:
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        exchange(mutant)
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        status = 1
-        for item, after in zip_longest(session.items, session.items[1:]):
-            start = time.process_time()
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
-            if session.testsfailed:
-                return ""
-            if times:
-                print(time.process_time() - start, file=times, flush=True)
-        status = 2
-        status = 0 if times or checked(mutant.path) else 2
+        status = task()
     finally:
         os._exit(status)
+
+
+def note(seen: dict[int, CodeType], frame: FrameType, event: str, arg: object) -> None:
+    """Keep the code that a profile comes across."""
+    seen[id(frame.f_code)] = frame.f_code
+
+
+def watch(session: pytest.Session, log: IO[str]) -> int:
+    """Run all tests, and write down for each how long it takes and which functions of lrbs it calls."""
+    folder = str(ROOT / "lrbs")
+    for item, after in zip_longest(session.items, session.items[1:]):
+        seen: dict[int, CodeType] = {}
+        start = time.process_time()
+        sys.setprofile(partial(note, seen))
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
+        sys.setprofile(None)
+        names = [name_of(code) for code in seen.values() if code.co_filename.startswith(folder)]
+        print(json.dumps([time.process_time() - start, names]), file=log, flush=True)
+    return session.testsfailed
+
+
+def attempt(path: str, new: dict[str, CodeType], tests: list[pytest.Item], session: pytest.Session) -> int:
+    """Which notice a change: 0 nothing, 1 the tests, 2 only the checks."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    exchange(new)
+    for item in tests:
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+        if session.testsfailed:
+            return 1
+    try:
+        return 0 if checked(path) else 2
+    except Exception:
+        return 2
 
 
 def formulas() -> Iterator[str]:
@@ -268,22 +317,18 @@ def main() -> int:
     keys = [mutant.key for group in found.values() for mutant in group]
     stale = [line for line, pattern in known.items() if not any(map(pattern.fullmatch, keys))]
     print("".join(f"listed, but there is no such change: {line}\n" for line in stale), end="")
-    wrong = len(stale)
+    groups = {}
     for path in arguments.paths or found:
         group = [mutant for mutant in found[path] if arguments.only in mutant.change]
         choice = random.Random(f"{arguments.seed} {path}")
-        group = choice.sample(group, arguments.sample) if arguments.sample < len(group) else group
-        if arguments.list:
-            print("\n".join(f"{mutant.path}:{mutant.line}: {mutant.change}" for mutant in group))
-        elif group:
-            print(f"{path}: {len(group)} of {len(found[path])} changes, seed {arguments.seed}", flush=True)
-            start = time.monotonic()
-            trial = Trial(group, list(known.values()))
-            pytest.main([*OPTIONS, *test_files(path)], plugins=[trial])
-            told = ", ".join(f"{count} {outcome}" for outcome, count in trial.results.items())
-            print(f"  {told}, in {time.monotonic() - start:.0f} s", flush=True)
-            wrong += sum(count for outcome, count in trial.results.items() if outcome not in GOOD)
-    return 1 if wrong else 0
+        groups[path] = choice.sample(group, arguments.sample) if arguments.sample < len(group) else group
+    if arguments.list:
+        print("\n".join(f"{m.path}:{m.line}: {m.change}" for group in groups.values() for m in group))
+        return 0
+    print(f"seed {arguments.seed}")
+    trial = Trial(groups, list(known.values()))
+    pytest.main([*OPTIONS, *sorted({file for path in groups for file in test_files(path)})], plugins=[trial])
+    return 1 if trial.wrong or stale else 0
 
 
 if __name__ == "__main__":
