@@ -92,7 +92,8 @@ def test_leaving_out_is_starting_again_without(norm, rng):
 def test_a_stream_is_the_array(norm, groups, rng):
     gradients = 1 + rng.standard_normal((101, 10))
     whole = noise_scale_from_samples(gradients, groups=groups, **chosen(norm))
-    for stream in (iter(gradients), iter(np.array_split(gradients, 7)), iter([gradients[:1], gradients[1:]])):
+    pieces = [gradients[:1], gradients[:0], gradients[1:]]  # one waits while nothing comes
+    for stream in (iter(gradients), iter(np.array_split(gradients, 7)), iter(pieces)):
         streamed = noise_scale_from_samples(stream, groups=groups, **chosen(norm))
         assert streamed.trace == pytest.approx(whole.trace)
         assert streamed.squared_gradient == pytest.approx(whole.squared_gradient)
@@ -382,6 +383,20 @@ def test_refusals_of_shapes():
 
 
 # ------------------------------------------------------------------------------------------ refusals
+def test_the_least_data_that_are_taken(rng):
+    """Two steps of two workers, one step of three, four samples, three with groups."""
+    gradients = 1 + rng.standard_normal((2, 2, 5))
+    trace = np.mean([np.trace(np.cov(step, rowvar=False)) for step in gradients])
+    assert noise_scale_from_workers(gradients, 8).trace == pytest.approx(8 * trace)
+    assert noise_scale_from_workers(iter(gradients), 8).trace == pytest.approx(8 * trace)
+    samples = gradients.reshape(4, 5)
+    for count, groups in ((4, None), (3, 3)):
+        trace = np.trace(np.cov(samples[:count], rowvar=False))
+        estimate = noise_scale_from_samples(samples[:count], groups=groups)
+        assert estimate.trace == pytest.approx(trace)
+    assert noise_scale_from_workers(samples[:3], 1).trace == pytest.approx(trace)
+
+
 @pytest.mark.parametrize(
     ("gradients", "size", "message"),
     [
