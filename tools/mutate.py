@@ -9,11 +9,12 @@ A change swaps + and -, * and /, and and or, or the two sides of a comparison; t
 adds one to a number; drops a minus, a square root or the like; negates a condition. It is made inside
 functions alone, and not in error messages, which the tests compare anyway.
 
-Tests and package are imported once. For each change a process is forked off, the code of the function is
-exchanged in memory, and tests run until one fails: the doctests of the module and the tests that speak most
-of its functions; if all pass, the checks of its equations. What no test can notice is listed with a reason
-in tools/equivalent_mutants.txt, where ... stands for any text. The exit status is 1 for a survivor that is
-not listed, for a listed change that is noticed after all, and for a line of the list that fits no change.
+Tests and package are imported once, and the tests run once, to see how long each takes and which functions it
+calls. For each change a process is forked off, the code of the function is exchanged in memory, and the tests
+that call it run, the quickest first, until one fails; if all pass, the checks of the module's equations. What
+no test can notice is listed with a reason in tools/equivalent_mutants.txt, where ... stands for any text. The
+exit status is 1 for a survivor that is not listed, for a listed change that is noticed after all, and for a
+line of the list that fits no change. TAKES
 """
 
 import argparse
@@ -47,6 +48,7 @@ EQUIVALENT = ROOT / "tools" / "equivalent_mutants.txt"
 FORMULAS = ["rules", "approximations", "noise_scale", "moments", "normal", "step", "model", "operators"]
 FORMULAS += ["simulate", "laws", "tradeoff"]
 TEST_FILES = 5  # of a module
+OTHER_TESTS = re.compile("test_(book|checks|evidence|front|lab|show)")  # slow, and not about formulas
 TEST_SECONDS = 15  # for a change, the quickest tests first
 GOOD = ("noticed by tests", "noticed by checks alone", "listed")
 CPU_SECONDS, MEMORY = 120, 2**33  # a change may make a loop endless, or an array
@@ -184,6 +186,8 @@ def test_files(path: str) -> list[str]:
     pattern = re.compile(rf"\b({'|'.join(names)})\b")
     mentions: Counter[str] = Counter()
     for file in sorted((ROOT / "tests").glob("test_*.py")):
+        if OTHER_TESTS.match(file.name):
+            continue
         mentions[f"tests/{file.name}"] = len(pattern.findall(file.read_text(encoding="utf-8")))
     return [path, *(name for name, count in mentions.most_common(TEST_FILES) if count)]
 
