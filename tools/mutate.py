@@ -32,11 +32,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, zip_longest
+from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import CodeType, FrameType, FunctionType
-from typing import IO
+from typing import IO, NamedTuple
 
 import pytest
 
@@ -209,24 +209,23 @@ class Trial:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         with TemporaryFile("w+") as log:
-            if fork(lambda: watch(session, log)) != 0:
-                raise SystemExit("the tests fail before any change")
+            fork(partial(watch, session, log))
             log.seek(0)
-            watched = [json.loads(line) for line in log]
+            watched = [Watched(*json.loads(line)) for line in log]
+        for item, seen in zip(session.items, watched, strict=True):
+            if seen.failed:
+                print(f"left out, for it fails before any change: {item.nodeid}", flush=True)
         for path, group in self.groups.items():
             start = time.monotonic()
             results: Counter[str] = Counter()
             for mutant in group:
                 new = changed_codes(mutant)
-                told = sorted(
-                    (seconds, place)
-                    for place, (seconds, names) in enumerate(watched)
-                    if new.keys() & set(names)
-                )
-                until = accumulate(seconds for seconds, _ in told)
+                callers = [place for place, seen in enumerate(watched) if seen.calls(new)]
+                callers.sort(key=lambda place: watched[place].seconds)
+                until = accumulate(watched[place].seconds for place in callers)
                 tests = [
                     session.items[place]
-                    for (_, place), end in zip(told, until, strict=True)
+                    for place, end in zip(callers, until, strict=True)
                     if end < TEST_SECONDS
                 ]
                 status = fork(partial(attempt, mutant.path, new, tests, session))
@@ -261,18 +260,30 @@ def note(seen: dict[int, CodeType], frame: FrameType, event: str, arg: object) -
     seen[id(frame.f_code)] = frame.f_code
 
 
+class Watched(NamedTuple):
+    """How long a test takes, which functions of lrbs it calls, and whether it fails as things are."""
+
+    seconds: float
+    names: list[str]
+    failed: bool
+
+    def calls(self, new: dict[str, CodeType]) -> bool:
+        return not self.failed and not new.keys().isdisjoint(self.names)
+
+
 def watch(session: pytest.Session, log: IO[str]) -> int:
-    """Run all tests, and write down for each how long it takes and which functions of lrbs it calls."""
+    """Run all tests, and write down what is to be known of each."""
     folder = str(ROOT / "lrbs")
-    for item, after in zip_longest(session.items, session.items[1:]):
+    for item in session.items:
         seen: dict[int, CodeType] = {}
-        start = time.process_time()
+        start, failed = time.process_time(), session.testsfailed
         sys.setprofile(partial(note, seen))
-        item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
         sys.setprofile(None)
         names = [name_of(code) for code in seen.values() if code.co_filename.startswith(folder)]
-        print(json.dumps([time.process_time() - start, names]), file=log, flush=True)
-    return session.testsfailed
+        row = Watched(time.process_time() - start, names, session.testsfailed > failed)
+        print(json.dumps(row), file=log, flush=True)
+    return 0
 
 
 def attempt(path: str, new: dict[str, CodeType], tests: list[pytest.Item], session: pytest.Session) -> int:
