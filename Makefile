@@ -18,7 +18,7 @@ export VECLIB_MAXIMUM_THREADS ?= 1
 # made by several chapters at once, which then warn.
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
-.PHONY: book test browser benchmarks lab chapters pdf links format requirements clean torch alone shuffled portable killed
+.PHONY: book test browser benchmarks lab chapters pdf links format requirements clean torch alone shuffled portable killed mutants
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.
 book: chapters
@@ -51,6 +51,10 @@ portable: $(INSTALLED)
 # Kills make book and make test at random moments, in a clone elsewhere; the next run must succeed.
 killed: $(INSTALLED)
 	$(RUN) -m tools.killed
+
+# Break the formulas on purpose, one small change at a time: some test must fail for each.
+mutants: $(INSTALLED)
+	$(RUN) -m tools.mutate
 
 # Every page, figure and link of the built site in Chromium; skipped, with a word why, where there is none.
 browser: book

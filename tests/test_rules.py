@@ -10,7 +10,7 @@ import sympy as sp
 
 from lrbs import SGD, Adam, Lion, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
 from lrbs.operators import Dense, Diagonal, MatrixFree
-from lrbs.rules import msign, softsign
+from lrbs.rules import Rule, msign, softsign
 
 STEPS, N = 7, 6
 P = np.diag([2.0, 1.0, 0.5, 3.0, 1.5, 0.1]) + 0.2
@@ -55,7 +55,7 @@ def history(rng):
     return rng.standard_normal((STEPS, N)) + rng.standard_normal(N)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("momentum", [0.0, 1e-4, 0.1, 0.9])
 @pytest.mark.parametrize("name", ACTIONS)
 def test_momentum_step_by_step(name, momentum, history):
     make, action = ACTIONS[name]
@@ -122,6 +122,29 @@ def test_horizon_forgets_the_start(rule):
         assert rule.horizon == 1
     else:
         assert decay**rule.horizon <= 1e-6 < decay ** (rule.horizon - 1)
+
+
+def test_a_rule_is_told_the_shape_of_a_gradient():
+    """Without the axis of steps, whatever else stands before it; each of the steps is then handed on."""
+    told = []
+
+    class Counting(Rule):
+        def init(self, shape):
+            told.append(shape)
+            return 0
+
+        def update(self, gradient, state):
+            assert gradient.shape == told[-1]
+            return np.full(gradient.shape, state + 1), state + 1
+
+    for shape in ((9, 5), (4, 9, 5), (2, 3, 9, 5)):
+        np.testing.assert_array_equal(Counting()(np.ones(shape)), np.full((*shape[:-2], 5), 9))
+        assert told[-1] == (*shape[:-2], 5)
+
+
+def test_what_a_rule_without_memory_holds_does_not_grow_with_the_weights():
+    assert np.size(SGD().init((1000,))) == np.size(Lion(beta1=0.0).init((1000,))) == 1
+    assert SGD(1e-4).init((2, 5)).shape == (2, 5)
 
 
 def test_noise_factor_is_the_sum_of_squared_weights():
