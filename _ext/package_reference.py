@@ -128,9 +128,10 @@ def of_room(path: str) -> str:
     shown = {module: names for module in modules if (names := public_names(module, room))}
     own = public_names(room, room)
     text = block(room, own)
-    functions_and_classes = [name for name in room.__all__ if hasattr(getattr(room, name), "__qualname__")]
-    if others := sorted(set(functions_and_classes).difference(own, *shown.values())):
-        text += f"From other rooms: {', '.join(f'{{py:obj}}`{path}.{name}`' for name in others)}.\n\n"
+    linked = {name for name in room.__all__ if hasattr(getattr(room, name), "__qualname__")}
+    if others := sorted(linked.difference(own, *shown.values())):
+        links = ", ".join(f"{{py:obj}}`{path}.{name}`" for name in others)
+        text += f"From other rooms, and here too: {links}.\n\n"
     return text + "".join(f"## {module.__name__}\n\n{block(module, shown[module])}" for module in shown)
 
 
