@@ -1,0 +1,107 @@
+"""Best learning rates of ten public sweeps, as they were derived from the published losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from lrbs.validation import Array
+
+__all__ = ["Sweep", "step_law"]
+
+TABLE = Path(__file__).with_name("step_law_rates.csv")
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Models of one size trained on equally many tokens: the best learning rate at each batch size.
+
+    Attributes
+    ----------
+    parameters, tokens : float
+        Model size N and tokens D.
+    best_batch, best_batch_error : float
+        Batch size of the lowest loss, in sequences of 2048 tokens; standard error of its logarithm.
+    batch_size : ndarray, shape (n,)
+        In sequences, rising.
+    learning_rate, rate_error : ndarray, shape (n,)
+        The best one, and the standard error of its logarithm.
+    shapes : dict of ndarray, shape (n,)
+        The best one by each shape of the loss that was fitted; `learning_rate` is their geometric mean.
+    at_edge : ndarray of bool, shape (n,)
+        The lowest loss lies at an end of the rates that were tried: the best one may lie beyond.
+    loss, loss_error : ndarray, shape (n,)
+        Lowest loss at each batch size and its standard error.
+    excess : ndarray, shape (n, 5)
+        Loss above that at `FACTORS` times the best rate; nan where no run was made.
+    """
+
+    parameters: float
+    tokens: float
+    best_batch: float
+    best_batch_error: float
+    batch_size: Array
+    learning_rate: Array
+    rate_error: Array
+    shapes: dict[str, Array]
+    at_edge: Array
+    loss: Array
+    loss_error: Array
+    excess: Array
+
+    @property
+    def name(self) -> str:
+        """Such as "215M, 4B"."""
+        return f"{self.parameters / 1e6:.0f}M, {self.tokens / 1e9:.3g}B"
+
+    def excess_at(self, learning_rate: Array) -> Array:
+        """Loss lost at one rate for each batch size, between the rates of `excess` by its ratio to a parabola.
+
+        Beyond them the parabola goes on, which understates what runs that diverge lose.
+        """
+        x, known = np.log(learning_rate / self.learning_rate), np.log(FACTORS)
+        out = np.empty(x.size)
+        for k, (z, row) in enumerate(zip(x, self.excess, strict=True)):
+            kept = np.isfinite(row) & (known != 0)
+            out[k] = z**2 * np.interp(z, known[kept], np.maximum(row[kept], 0.0) / known[kept] ** 2)
+        return out
+
+
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+@cache
+def step_law() -> tuple[Sweep, ...]:
+    """The ten sweeps, by size and tokens.
+
+    Derived from losses of Li et al. (2025, arXiv 2503.04715): AdamW, warm-up and cosine, sequences of 2048
+    tokens, equal tokens at all batch sizes of a sweep. The head of the file says how, and of which table.
+
+    Examples
+    --------
+    >>> [sweep.name for sweep in step_law()][:3]
+    ['215M, 4B', '215M, 11.4B', '215M, 100B']
+    """
+    lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    rows = np.genfromtxt(lines, delimiter=",", names=True, dtype=np.float64)
+    pairs = np.unique(rows[["parameters", "tokens"]])
+    sweeps = []
+    for pair in pairs:
+        t = rows[rows[["parameters", "tokens"]] == pair]
+        sweeps.append(
+            Sweep(
+                *(float(t[name][0]) for name in ("parameters", "tokens", "best_batch", "best_batch_error")),
+                *(t[name] for name in ("batch_size", "learning_rate", "rate_error")),
+                {name: t[name] for name in ("parabola", "wide", "cubic")},
+                t["at_edge"] > 0,
+                t["loss"],
+                t["loss_error"],
+                np.stack(
+                    [np.zeros(t.size) if f == 1 else t[f"excess_{f:g}".replace(".", "")] for f in FACTORS], 1
+                ),
+            )
+        )
+    return tuple(sweeps)
