@@ -2,16 +2,16 @@
 
     python -m tools.derive_sweeps step_law_dense.csv > lrbs/sweeps/step_law_rates.csv
 
-The input is the table of final losses of 1156 dense language models of Li et al. (arXiv 2503.04715, repository
-step-law/steplaw): ten pairs of model size and tokens, columns as in `COLUMNS`. It is theirs and is not part of
-this project; what stands here is what we derive from it, and the digest of the file that it came from.
+The input is a table of final losses of 1156 dense language models, from the public data of Li et al. (arXiv
+2503.04715, repository step-law/steplaw): ten pairs of model size and tokens, columns as in `COLUMNS`. It is
+theirs and no part of this project; what stands here is derived from it, and the digest of the file.
 
 At each batch size the loss, as a function of ln(learning rate), is fitted near its lowest value by the shapes
 in `SHAPES`: the best rate is the mean of their minima, in logarithms. Its error has two parts, added as
 squares. One is the noise of the runs: residuals of a cubic over nine rates, pooled over neighbouring batch
 sizes, and `DRAWS` repetitions of everything with noise of that size. The other is the standard deviation
-between the shapes, one number for a sweep. The batch size of the lowest loss of a sweep is found in the same way, from the
-lowest losses.
+between the shapes, one number for a sweep. The batch size of the lowest loss of a sweep is found in the same
+way, from the lowest losses.
 """
 
 from __future__ import annotations
@@ -136,21 +136,21 @@ def sweep(table: Array, rng: np.random.Generator) -> Iterator[list[float]]:
         kept = y < y.min() + NEIGHBOURHOOD
         again = by_shapes(x_near, curve + sigma * rng.standard_normal((DRAWS, x_near.size)))
         found.append((*by_shapes(x[kept], y[kept]), *(values.mean(axis=-1).std() for values in again)))
-    positions, values, *by_noise = (np.array(each) for each in zip(*found, strict=True))
+    places, values, *by_noise = (np.array(each) for each in zip(*found, strict=True))
     # Three shapes say little of their scatter at one batch size: one standard deviation for a sweep.
-    by_shape = [np.sqrt(np.mean(np.var(each, axis=1, ddof=1))) for each in (positions, values)]
+    by_shape = [np.sqrt(np.mean(np.var(each, axis=1, ddof=1))) for each in (places, values)]
     rate_errors, loss_errors = (np.hypot(*each) for each in zip(by_noise, by_shape, strict=True))
     lows = values.mean(axis=1)
     for k, (B, (x, y)) in enumerate(zip(sizes, runs, strict=True)):
-        place = positions[k].mean()
+        place = places[k].mean()
         excess = np.interp(place + np.log(FACTORS), x, y, left=np.nan, right=np.nan) - lows[k]
         edge = float(y.argmin() in (0, y.size - 1))
-        fits = [np.exp(place), rate_errors[k], *np.exp(positions[k])]
+        fits = [np.exp(place), rate_errors[k], *np.exp(places[k])]
         rows.append([B, *fits, edge, lows[k], loss_errors[k], *excess])
-    places = by_shapes(np.log(sizes), lows)[0]
-    again = by_shapes(np.log(sizes), lows + loss_errors * rng.standard_normal((DRAWS, lows.size)))[0]
-    best = [np.exp(places.mean()), np.hypot(again.mean(axis=-1).std(), places.std(ddof=1))]
-    yield from ([*row, *best] for row in rows)
+    best = by_shapes(np.log(sizes), lows)[0]
+    drawn = by_shapes(np.log(sizes), lows + loss_errors * rng.standard_normal((DRAWS, lows.size)))[0]
+    error = np.hypot(drawn.mean(axis=-1).std(), best.std(ddof=1))
+    yield from ([*row, np.exp(best.mean()), error] for row in rows)
 
 
 def derive(table: Array) -> Array:
@@ -158,11 +158,7 @@ def derive(table: Array) -> Array:
     pairs = np.unique(table[:, :2], axis=0)
     rng = np.random.default_rng(0)
     return np.array(
-        [
-            [*pair, *row]
-            for pair in pairs
-            for row in sweep(table[(table[:, :2] == pair).all(axis=1), 2:], rng)
-        ]
+        [[*pair, *row] for pair in pairs for row in sweep(table[(table[:, :2] == pair).all(axis=1), 2:], rng)]
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import least_squares, minimize_scalar
 from scipy.special import gamma
 
-from lrbs.checks.evidence import Rows, check, missed, near, stated
+from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
+from lrbs.checks.runs import COUNT, FIRST_LOSS, MU, NU, POWERS, best_rates
 from lrbs.laws.corner import Run, corner_law
 from lrbs.laws.curves import power_saturation
 from lrbs.laws.sgd import saturation
@@ -50,31 +51,22 @@ def powers_of_size_and_tokens() -> Rows:
 
 
 # ----------------------------------------------------------------------------------- a model of a run
-# A quadratic with curvatures k^-NU and, along the k-th direction, k^-MU of the first loss; samples as noisy as
-# in regression, in proportion to the curvature. Ten million directions, the later ones in blocks.
-NU, MU = 1.5, 1.6
-EDGES = np.unique(np.geomspace(1, 1e7, 600).round())
-COUNT = np.diff(EDGES)
-H = np.sqrt(EDGES[:-1] * (EDGES[1:] - 1)) ** -NU
-START = COUNT * H ** (MU / NU) / 2
-
-
 def sgd_loss(batch_size: float, learning_rate: float, tokens: float) -> float:
-    """Mean loss of SGD on that quadratic after tokens/batch_size steps at a constant rate, exactly."""
-    shrink = (1 - learning_rate * H) ** 2
+    """Mean loss of SGD on the quadratic of power laws after tokens/batch_size steps, in closed form."""
+    shrink = (1 - learning_rate * POWERS) ** 2
     left = shrink ** (tokens / batch_size)
-    cloud = learning_rate**2 * H / batch_size * (1 - left) / (1 - shrink)
-    return float(START @ left + COUNT * H @ cloud / 2)
+    cloud = learning_rate**2 * POWERS / batch_size * (1 - left) / (1 - shrink)
+    return float(FIRST_LOSS @ left + COUNT * POWERS @ cloud / 2)
 
 
 def model_of_sgd(tokens: float) -> Run:
-    """The model with the numbers of that quadratic, none of them fitted: sums over directions as integrals."""
+    """The model with the numbers of that quadratic, none of them fitted: its sums as integrals."""
     alpha = (MU - 1) / NU
     return Run(
         tokens=tokens,
-        max_rate=2 / H[0],
+        max_rate=2 / POWERS[0],
         distance=gamma(alpha) * 2**-alpha / (2 * NU),
-        noise=COUNT @ H / 4,
+        noise=float(COUNT @ POWERS) / 4,
         progress_exponent=alpha,
         noise_exponent=1.0,
     )
@@ -84,7 +76,7 @@ def best_rate_of_sgd(batch_size: float, tokens: float) -> float:
     """Constant rate of the lowest mean loss, by search below the largest stable one."""
     found = minimize_scalar(
         lambda log: sgd_loss(batch_size, float(np.exp(log)), tokens),
-        bounds=(np.log(1e-5), np.log((2 - 1e-9) / H[0])),
+        bounds=(np.log(1e-5), np.log((2 - 1e-9) / POWERS[0])),
         method="bounded",
         options={"xatol": 1e-6},
     )
@@ -133,6 +125,31 @@ def best_rate_of_a_run_of_sgd() -> Rows:
 def slope(x: Array, y: Array | list[float]) -> float:
     """Power with which y goes as x."""
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def sharpness(sizes: Array, rates: Array) -> tuple[float, float]:
+    """Exponent and sharpness of the corner law nearest to some best rates."""
+
+    def gap(terms: Array) -> Array:
+        limit, corner, exponent, k = np.exp(terms)
+        return np.log(corner_law(sizes, limit, corner, exponent, k) / rates)
+
+    start = np.log([rates.max(), np.sqrt(sizes[0] * sizes[-1]), 0.8, 2.0])
+    bounds = ([-np.inf, -np.inf, np.log(0.2), np.log(0.3)], [np.inf, np.inf, np.log(2), np.log(50)])
+    _, _, exponent, k = np.exp(least_squares(gap, start, bounds=bounds).x)
+    return float(exponent), float(k)
+
+
+@check("approximation", where="SGD on a quadratic with power laws")
+def corner_of_a_run_of_sgd() -> Rows:
+    """How sharp the corner of a run is: at a constant rate as SGD's saturation, under a cosine sharp."""
+    sizes, rates = np.geomspace(20, 2560, 8), np.geomspace(0.02, 6, 81)
+    found = {decay: best_rates(sizes, rates, 1e5, 30.0, decay=decay) for decay in (False, True)}
+    constant, annealed = (sharpness(sizes, found[decay][0]) for decay in (False, True))
+    yield stated("constant rate: power", 1.0, constant[0], 0.1)
+    yield stated("constant rate: sharpness", 1.0, constant[1], 0.3)
+    yield stated("cosine: power", 1.0, annealed[0], 0.05)
+    yield holds("cosine: sharpness above 5", annealed[1] > 5)
 
 
 @check("algebra only")

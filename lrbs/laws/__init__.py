@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lrbs.laws.averaging import *
     from lrbs.laws.clip import *
     from lrbs.laws.clock import *
+    from lrbs.laws.corner import *
     from lrbs.laws.correlation import *
     from lrbs.laws.curves import *
     from lrbs.laws.erf_route import *
@@ -63,6 +64,7 @@ __all__, __getattr__ = names_of(
         ),
         "clip": ("clip_mean", "clip_mean_by_slope", "clip_square", "hard_sigmoid", "smooth_sigmoid"),
         "clock": ("Cluster",),
+        "corner": ("Run", "corner_law"),
         "correlation": ("arcsine_trace", "correlated_law", "correlation_trace"),
         "curves": (
             "fit_power_saturation",

@@ -1,4 +1,4 @@
-"""A learning rate that rises as a power of the batch size up to a corner; and a model of a run that has one."""
+"""A learning rate that rises as a power of the batch size up to a corner, and a model of a run with one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def corner_law(
     exponent: ArrayLike = 0.75,
     sharpness: float = np.inf,
 ) -> Array:
-    """limit (1 + (corner/B)^(a k))^(-1/k): a power a of B that turns level at the corner, sharply for large k.
+    """limit (1 + (corner/B)^(a k))^(-1/k): B^a that turns level at the corner, sharply for large k.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def corner_law(
 
     Examples
     --------
-    >>> [float(corner_law(B, 1e-3, corner=256)) for B in (16, 256, 4096)]
-    [0.000125, 0.001, 0.001]
+    >>> [round(float(corner_law(B, 1.0, corner=256)), 6) for B in (16, 256, 4096)]
+    [0.125, 1.0, 1.0]
     """
     below = positive(exponent, "exponent") * np.log(
         positive(batch_size, "batch_size") / positive(corner, "corner")
@@ -98,7 +98,9 @@ class Run:
     def loss(self, batch_size: ArrayLike, learning_rate: ArrayLike) -> Array:
         """Final loss above the least; infinite above `max_rate`. Source: lrbs.run-loss."""
         B, eta = positive(batch_size, "batch_size"), positive(learning_rate, "learning_rate")
-        left = self.distance * (B**self.progress_batch_exponent / (eta * self.tokens)) ** self.progress_exponent
+        left = (
+            self.distance * (B**self.progress_batch_exponent / (eta * self.tokens)) ** self.progress_exponent
+        )
         cloud = self.noise * (eta / B**self.noise_batch_exponent) ** self.noise_exponent
         return plain(np.where(eta > self.max_rate, np.inf, left + cloud))
 
@@ -138,8 +140,9 @@ class Run:
         ratio = self.noise_batch_exponent / self.progress_batch_exponent
         if ratio < 1:
             raise ValueError(
-                "noise_batch_exponent must be at least progress_batch_exponent for a best batch size; got "
-                f"{self.noise_batch_exponent:.6g} and {self.progress_batch_exponent:.6g}: the smaller the better"
+                "noise_batch_exponent must be at least progress_batch_exponent for a best batch; got "
+                f"{self.noise_batch_exponent:.6g} and {self.progress_batch_exponent:.6g}: "
+                "the smaller the better"
             )
         return float(self.corner * ratio ** (1 / self._balance))
 

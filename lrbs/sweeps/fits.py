@@ -1,4 +1,4 @@
-"""Laws for the best learning rate, fitted to several sweeps at once, with errors and an information criterion."""
+"""Laws for the best learning rate, fitted to several sweeps at once, with errors and Akaike's criterion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lrbs.validation import Array, positive
 
 __all__ = ["CANDIDATES", "Candidate", "LawFit", "fit_law", "power_of_size_and_tokens", "resampled"]
 
-# Noise scales and corners that are tried, in sequences: from far below the batches of the sweeps to far above.
+# Noise scales and corners that are tried, in sequences: from far below the batches of sweeps to far above.
 SCALES = np.geomspace(2, 65_536, 521)
 
 
@@ -54,7 +54,7 @@ def _bent(B: Array, scale: Array, exponent: float, beyond: float) -> Array:
 
 
 _NONE = np.ones(1)
-_EXPONENTS = np.linspace(0.4, 1.2, 81)
+_EXPONENTS = np.linspace(0.4, 1.2, 41)
 
 CANDIDATES: Mapping[str, Candidate] = MappingProxyType(
     {
@@ -71,12 +71,12 @@ CANDIDATES: Mapping[str, Candidate] = MappingProxyType(
         "smooth corner": Candidate(
             lambda B, scale, a, k: corner_law(B, 1.0, scale, a, k),
             SCALES[::4],
-            {"a": _EXPONENTS[::4], "k": np.geomspace(0.5, 32, 19)},
+            {"a": _EXPONENTS[::2], "k": np.geomspace(0.5, 32, 19)},
         ),
         "corner, then a power": Candidate(
             lambda B, scale, a, b: _bent(B, scale, a, b),
             SCALES[::4],
-            {"a": _EXPONENTS[::4], "b": np.linspace(-0.2, 0.2, 41)},
+            {"a": _EXPONENTS[::2], "b": np.linspace(-0.2, 0.2, 41)},
         ),
     }
 )
@@ -173,9 +173,7 @@ def fit_law(
         error = np.full(rates.size, 0.1) if equal_errors else sweep.rate_error
         B, y, weight = sweep.batch_size[kept], np.log(rates[kept]), error[kept] ** -2
         own = law.own[:, None]
-        gap = np.stack(
-            [y - np.log(law.curve(B, own, **dict(zip(names, t, strict=True)))) for t in trials]
-        )
+        gap = np.stack([y - np.log(law.curve(B, own, **dict(zip(names, t, strict=True)))) for t in trials])
         level = gap @ weight / weight.sum()
         tables.append((gap - level[..., None]) ** 2 @ weight)  # of trials and own numbers
         data.append((gap, level))
@@ -204,7 +202,8 @@ def _half_width(values: Array, chi: Array) -> float:
 
 def resampled(sweeps: int, draws: int = 400, seed: int = 0) -> Array:
     """How often each sweep is drawn when as many are drawn with replacement; shape (draws, sweeps)."""
-    return np.random.default_rng(seed).multinomial(sweeps, np.full(sweeps, 1 / sweeps), size=draws)
+    counts = np.random.default_rng(seed).multinomial(sweeps, np.full(sweeps, 1 / sweeps), size=draws)
+    return counts.astype(np.float64)
 
 
 def power_of_size_and_tokens(
@@ -223,7 +222,7 @@ def power_of_size_and_tokens(
     Returns
     -------
     ndarray, shape (..., 3)
-        ln of the value at a billion tokens and a hundred million parameters, p, q.
+        ln of the value at a billion tokens and a hundred million parameters, p, q. Source: lrbs.sweep-powers.
     """
     X = design(sweeps)
     weight = np.ones(len(sweeps)) if counts is None else np.asarray(counts, dtype=np.float64)

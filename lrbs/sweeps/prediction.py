@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.laws.corner import corner_law
-from lrbs.sweeps.fits import CANDIDATES, LawFit, design, fit_law, power_of_size_and_tokens
+from lrbs.sweeps.fits import CANDIDATES, LawFit, design, fit_law, power_of_size_and_tokens, resampled
 from lrbs.sweeps.table import Sweep, step_law
 from lrbs.validation import Array, plain, positive
 
@@ -95,8 +95,8 @@ def rate_range(
     answers = np.log(there / here)
     outside = (1 - MIDDLE) / 2
     centre, low, high = np.quantile(answers, [0.5, outside, 1 - outside], axis=-1, method="hazen")
-    # Both rates, the one that is and the one to come, scatter around the law.
-    margin = NINETY_PERCENT * np.sqrt(2) * fit.scatter
+    # Both rates, the one that is and the one to come, scatter around the law, and its exponent has an error.
+    margin = NINETY_PERCENT * np.hypot(np.sqrt(2) * fit.scatter, centre / a * _exponent_error(known))
     rate = positive(learning_rate, "learning_rate")
     return RateRange(*(plain(rate * np.exp(log)) for log in (centre, low - margin, high + margin)))
 
@@ -104,6 +104,13 @@ def rate_range(
 @lru_cache(maxsize=16)
 def _corners(sweeps: tuple[Sweep, ...]) -> LawFit:
     return fit_law(CANDIDATES["corner"], sweeps)
+
+
+@lru_cache(maxsize=16)
+def _exponent_error(sweeps: tuple[Sweep, ...]) -> float:
+    """Standard error of the exponent below the corner, by drawing sweeps with replacement."""
+    drawn = resampled(len(sweeps)) @ _corners(sweeps).profile
+    return float(CANDIDATES["corner"].shared["a"][drawn.argmin(axis=1)].std())
 
 
 def _moved(corners: Array, sweeps: Sequence[Sweep], parameters: float, tokens: float) -> Array:

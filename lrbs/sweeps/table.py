@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrbs.validation import Array
 
@@ -47,7 +48,7 @@ class Sweep:
     learning_rate: Array
     rate_error: Array
     shapes: dict[str, Array]
-    at_edge: Array
+    at_edge: NDArray[np.bool_]
     loss: Array
     loss_error: Array
     excess: Array
@@ -58,7 +59,7 @@ class Sweep:
         return f"{self.parameters / 1e6:.0f}M, {self.tokens / 1e9:.3g}B"
 
     def excess_at(self, learning_rate: Array) -> Array:
-        """Loss lost at one rate for each batch size, between the rates of `excess` by its ratio to a parabola.
+        """Loss lost at one rate for each batch size: a parabola whose bend is that of `excess` nearby.
 
         Beyond them the parabola goes on, which understates what runs that diverge lose.
         """
@@ -86,22 +87,26 @@ def step_law() -> tuple[Sweep, ...]:
     ['215M, 4B', '215M, 11.4B', '215M, 100B']
     """
     lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    rows = np.genfromtxt(lines, delimiter=",", names=True, dtype=np.float64)
-    pairs = np.unique(rows[["parameters", "tokens"]])
+    names, table = lines[0].split(","), np.loadtxt(lines[1:], delimiter=",")
+    pairs, which = np.unique(table[:, :2], axis=0, return_inverse=True)
     sweeps = []
-    for pair in pairs:
-        t = rows[rows[["parameters", "tokens"]] == pair]
+    for k in range(len(pairs)):
+        t = dict(zip(names, table[which == k].T, strict=True))
+        tried = [t[f"excess_{f:g}"] if f != 1 else np.zeros(len(t["loss"])) for f in FACTORS]
         sweeps.append(
             Sweep(
-                *(float(t[name][0]) for name in ("parameters", "tokens", "best_batch", "best_batch_error")),
-                *(t[name] for name in ("batch_size", "learning_rate", "rate_error")),
-                {name: t[name] for name in ("parabola", "wide", "cubic")},
-                t["at_edge"] > 0,
-                t["loss"],
-                t["loss_error"],
-                np.stack(
-                    [np.zeros(t.size) if f == 1 else t[f"excess_{f:g}".replace(".", "")] for f in FACTORS], 1
-                ),
+                parameters=float(t["parameters"][0]),
+                tokens=float(t["tokens"][0]),
+                best_batch=float(t["best_batch"][0]),
+                best_batch_error=float(t["best_batch_error"][0]),
+                batch_size=t["batch_size"],
+                learning_rate=t["learning_rate"],
+                rate_error=t["rate_error"],
+                shapes={name: t[name] for name in ("parabola", "wide", "cubic")},
+                at_edge=t["at_edge"] > 0,
+                loss=t["loss"],
+                loss_error=t["loss_error"],
+                excess=np.stack(tried, axis=1),
             )
         )
     return tuple(sweeps)
