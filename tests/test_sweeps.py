@@ -50,6 +50,7 @@ def test_a_corner_is_found():
     assert fit.shared["a"] == pytest.approx(0.7)
     assert fit.own == pytest.approx([s.best_batch for s in sweeps], rel=0.02)
     assert fit.rms < 0.01
+    assert fit.rate(3, B) == pytest.approx(sweeps[3].learning_rate, rel=0.02)
     assert (fit.points, fit.parameters) == (42, 13)
     _, D, N = power_of_size_and_tokens(fit.own, sweeps)
     assert pytest.approx(0.7, abs=0.02) == D
@@ -78,7 +79,7 @@ def test_criterion_and_chi_squared_are_those_of_least_squares():
     chi, n, k = np.sum(left**2) / 0.05**2, left.size, 7
     assert fit.chi_squared.sum() == pytest.approx(chi)
     assert fit.aicc == pytest.approx(n * np.log(chi / n) + 2 * k * n / (n - k - 1))
-    assert np.isnan(fit.own).all() and fit.limits == pytest.approx(np.exp(logs.mean(axis=1)))
+    assert np.isnan(fit.own_error).all() and fit.limits == pytest.approx(np.exp(logs.mean(axis=1)))
 
 
 def test_errors_of_corners_are_those_of_repetitions():
@@ -112,7 +113,9 @@ def test_drawn_sweeps_are_as_many():
 def test_loss_lost_by_a_rate():
     sweep = made_up(cornered)[0]
     factors = np.array([1.0, 2.0, 0.5, 3.0, 0.25, 16.0, 1.2])
-    assert sweep.excess_at(factors * sweep.learning_rate) == pytest.approx(0.02 * np.log(factors) ** 2)
+    index = np.array([0, 1, 2, 3, 4, 5, 2])
+    lost = sweep.excess_at(index, factors * sweep.learning_rate[index])
+    assert lost == pytest.approx(0.02 * np.log(factors) ** 2)
 
 
 # ------------------------------------------------------------------------------------- predictions
@@ -160,8 +163,9 @@ def test_ranges_cover_what_was_left_out():
     for known in (False, True):
         hits, widths = [], []
         for k, sweep in enumerate(sweeps):
-            size, rate = sweep.batch_size[~sweep.at_edge], sweep.learning_rate[~sweep.at_edge]
-            old, new = np.nonzero(np.abs(np.log2(size[:, None] / size)) >= 1)
+            size, rate = sweep.batch_size, sweep.learning_rate
+            old, new = sweep.pairs()
+            assert (np.abs(np.log2(size[new] / size[old])) >= 1).all() and not sweep.at_edge[[old, new]].any()
             terms = {"parameters": sweep.parameters, "tokens": sweep.tokens} if known else {}
             others = sweeps[:k] + sweeps[k + 1 :]
             found = rate_range(size[old], rate[old], size[new], sweeps=others, **terms)

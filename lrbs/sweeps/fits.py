@@ -15,7 +15,7 @@ from lrbs.laws.curves import power_saturation
 from lrbs.laws.scalar_law import ScalarLaw
 from lrbs.laws.sgd import saturation
 from lrbs.sweeps.table import Sweep
-from lrbs.validation import Array, positive
+from lrbs.validation import Array, plain, positive
 
 __all__ = ["CANDIDATES", "Candidate", "LawFit", "fit_law", "power_of_size_and_tokens", "resampled"]
 
@@ -88,13 +88,14 @@ class LawFit:
 
     Attributes
     ----------
+    law : Candidate
     shared : dict
         The shared numbers.
     limits : ndarray, shape (sweeps,)
         Level of each sweep.
     own, own_error : ndarray, shape (sweeps,)
-        Number of each sweep's own; half the width, in logarithms, of what raises its chi squared by one
-        at the shared numbers found. nan for a law without one.
+        Number of each sweep's own, 1 for a law without one; half the width, in logarithms, of what raises
+        its chi squared by one at the shared numbers found, nan for a law without one.
     residuals : tuple of ndarray
         ln of found over fitted rate, a sweep each.
     chi_squared : ndarray, shape (sweeps,)
@@ -104,6 +105,7 @@ class LawFit:
         Chi squared of each sweep at all values tried of the shared numbers, the rest at its best.
     """
 
+    law: Candidate
     shared: dict[str, float]
     limits: Array
     own: Array
@@ -112,6 +114,11 @@ class LawFit:
     chi_squared: Array
     parameters: int
     profile: Array
+
+    def rate(self, sweep: int, batch_size: ArrayLike) -> Array:
+        """Fitted best rate of one of the sweeps, counted from 0, at some batch sizes."""
+        curve = self.law.curve(positive(batch_size, "batch_size"), self.own[sweep], **self.shared)
+        return plain(self.limits[sweep] * curve)
 
     @property
     def points(self) -> int:
@@ -183,9 +190,10 @@ def fit_law(
     at = chi[:, best].argmin(axis=1)
     has_own = law.own.size > 1
     return LawFit(
+        law,
         dict(zip(names, map(float, trials[best]), strict=True)),
         np.exp([level[best, k] for (_, level), k in zip(data, at, strict=True)]),
-        law.own[at] if has_own else np.full(at.size, np.nan),
+        law.own[at],
         np.array([_half_width(law.own, c) if has_own else np.nan for c in chi[:, best]]),
         tuple(gap[best, k] - level[best, k] for (gap, level), k in zip(data, at, strict=True)),
         profile[:, best],

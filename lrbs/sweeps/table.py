@@ -58,17 +58,26 @@ class Sweep:
         """Such as "215M, 4B"."""
         return f"{self.parameters / 1e6:.0f}M, {self.tokens / 1e9:.3g}B"
 
-    def excess_at(self, learning_rate: Array) -> Array:
-        """Loss lost at one rate for each batch size: a parabola whose bend is that of `excess` nearby.
+    def pairs(self, factor: float = 2.0) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Indices of all pairs of batch sizes that lie a factor apart or more, in both directions.
 
-        Beyond them the parabola goes on, which understates what runs that diverge lose.
+        Without those whose best rate lies at an end of what was tried.
         """
-        x, known = np.log(learning_rate / self.learning_rate), np.log(FACTORS)
-        out = np.empty(x.size)
-        for k, (z, row) in enumerate(zip(x, self.excess, strict=True)):
+        apart = np.abs(np.log(self.batch_size[:, None] / self.batch_size)) >= np.log(factor)
+        old, new = np.nonzero(apart & ~self.at_edge[:, None] & ~self.at_edge)
+        return old, new
+
+    def excess_at(self, index: NDArray[np.intp], learning_rate: Array) -> Array:
+        """Loss lost by some rates at the batch sizes of these indices: a parabola bent as `excess` is nearby.
+
+        Beyond the rates of `excess` the parabola goes on, which understates what runs that diverge lose.
+        """
+        x, known = np.log(learning_rate / self.learning_rate[index]), np.log(FACTORS)
+        lost = np.empty(x.size)
+        for k, (z, row) in enumerate(zip(x, self.excess[index], strict=True)):
             kept = np.isfinite(row) & (known != 0)
-            out[k] = z**2 * np.interp(z, known[kept], np.maximum(row[kept], 0.0) / known[kept] ** 2)
-        return out
+            lost[k] = z**2 * np.interp(z, known[kept], np.maximum(row[kept], 0.0) / known[kept] ** 2)
+        return lost
 
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
