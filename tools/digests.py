@@ -29,8 +29,8 @@ def loaded_files(printed: str) -> list[str]:
     data = {
         data.relative_to(ROOT)
         for path in modules
-        for data in (ROOT / path).parent.glob("*.toml")
-        if f'"{data.name}"' in (ROOT / path).read_text(encoding="utf-8")
+        for data in (ROOT / path).parent.iterdir()
+        if data.suffix in (".toml", ".csv") and f'"{data.name}"' in (ROOT / path).read_text(encoding="utf-8")
     }
     return sorted(path.as_posix() for path in [*modules, *data])
 
@@ -52,6 +52,8 @@ def source(path: Path, code: str) -> Any:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         return without_prose(text)
+    if path.suffix == ".csv":
+        return text
     data = tomllib.loads(text)
     if path.name == "equations.toml" and "formulas" not in code:  # the door to titles and chapters
         return {id: line["check"] for lines in data.values() for id, line in lines.items()}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lrbs.laws.averaging import *
     from lrbs.laws.clip import *
     from lrbs.laws.clock import *
+    from lrbs.laws.corner import *
     from lrbs.laws.correlation import *
     from lrbs.laws.curves import *
     from lrbs.laws.erf_route import *
