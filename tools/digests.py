@@ -63,15 +63,18 @@ def source(path: Path, code: str) -> Any:
 
 
 def without_prose(source: str) -> str:
-    """A module without comments, docstrings and blank lines: no output comes from those."""
+    """A module without comments, docstrings, blank lines and imports for type checkers, which make no output."""
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(source)):
+        idle: ast.stmt | None = None
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            text = node.body[0]
-            for row in range(text.lineno - 1, text.end_lineno or text.lineno):
-                lines[row] = ""
+            idle = node.body[0]
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            idle = node
+        if idle is not None and idle.end_lineno is not None:
+            lines[idle.lineno - 1 : idle.end_lineno] = [""] * (idle.end_lineno - idle.lineno + 1)
     return "\n".join(line.rstrip() for line in lines if line.strip())
