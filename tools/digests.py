@@ -63,7 +63,7 @@ def source(path: Path, code: str) -> Any:
 
 
 def without_prose(source: str) -> str:
-    """A module without comments, docstrings, blank lines and imports for type checkers, which make no output."""
+    """A module less what makes no output: comments, docstrings, blank lines, imports for type checkers."""
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:

@@ -23,10 +23,12 @@ def corner_law(
 
     Parameters
     ----------
-    batch_size, corner : array_like
-        B and B_n, in samples, positive.
+    batch_size : array_like
+        B, in samples, positive; broadcast with the others.
     limit : array_like
         Learning rate far beyond the corner, positive.
+    corner : array_like
+        B_n, in samples, positive.
     exponent : array_like
         a > 0.
     sharpness : float
@@ -38,6 +40,11 @@ def corner_law(
     -------
     ndarray
         In units of `limit`. Source: lrbs.corner.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not positive.
 
     Examples
     --------
@@ -96,7 +103,23 @@ class Run:
             object.__setattr__(self, name, float(positive(value, name)))
 
     def loss(self, batch_size: ArrayLike, learning_rate: ArrayLike) -> Array:
-        """Final loss above the least; infinite above `max_rate`. Source: lrbs.run-loss."""
+        """Final loss above the least. Source: lrbs.run-loss.
+
+        Parameters
+        ----------
+        batch_size, learning_rate : array_like
+            Positive; broadcast.
+
+        Returns
+        -------
+        ndarray
+            In units of the loss; infinite above `max_rate`.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not positive.
+        """
         B, eta = positive(batch_size, "batch_size"), positive(learning_rate, "learning_rate")
         left = (
             self.distance * (B**self.progress_batch_exponent / (eta * self.tokens)) ** self.progress_exponent
@@ -123,7 +146,18 @@ class Run:
         return float((ratio * reach) ** (1 / self._balance))
 
     def best_rate(self, batch_size: ArrayLike) -> Array:
-        """Learning rate of the lowest final loss: a sharp :func:`corner_law`. Source: lrbs.run-rate."""
+        """Learning rate of the lowest final loss: a sharp :func:`corner_law`. Source: lrbs.run-rate.
+
+        Parameters
+        ----------
+        batch_size : array_like
+            In the unit of `tokens`, positive.
+
+        Returns
+        -------
+        ndarray
+            In units of `max_rate`.
+        """
         return corner_law(batch_size, self.max_rate, self.corner, self.exponent)
 
     @property

@@ -116,7 +116,25 @@ class LawFit:
     profile: Array
 
     def rate(self, sweep: int, batch_size: ArrayLike) -> Array:
-        """Fitted best rate of one of the sweeps, counted from 0, at some batch sizes."""
+        """Fitted best rate of one of the sweeps.
+
+        Parameters
+        ----------
+        sweep : int
+            Which, counted from 0.
+        batch_size : array_like
+            In sequences, positive.
+
+        Returns
+        -------
+        ndarray
+            Shaped like `batch_size`.
+
+        Raises
+        ------
+        ValueError
+            If a batch size is not positive.
+        """
         curve = self.law.curve(positive(batch_size, "batch_size"), self.own[sweep], **self.shared)
         return plain(self.limits[sweep] * curve)
 
@@ -209,7 +227,16 @@ def _half_width(values: Array, chi: Array) -> float:
 
 
 def resampled(sweeps: int, draws: int = 400, seed: int = 0) -> Array:
-    """How often each sweep is drawn when as many are drawn with replacement; shape (draws, sweeps)."""
+    """How often each sweep is drawn when as many are drawn with replacement.
+
+    Parameters
+    ----------
+    sweeps, draws, seed : int
+
+    Returns
+    -------
+    ndarray, shape (draws, sweeps)
+    """
     counts = np.random.default_rng(seed).multinomial(sweeps, np.full(sweeps, 1 / sweeps), size=draws)
     return counts.astype(np.float64)
 
@@ -231,6 +258,11 @@ def power_of_size_and_tokens(
     -------
     ndarray, shape (..., 3)
         ln of the value at a billion tokens and a hundred million parameters, p, q. Source: lrbs.sweep-powers.
+
+    Raises
+    ------
+    ValueError
+        If a value is not positive.
     """
     X = design(sweeps)
     weight = np.ones(len(sweeps)) if counts is None else np.asarray(counts, dtype=np.float64)

@@ -23,7 +23,13 @@ NINETY_PERCENT = 1.645
 
 
 class RateRange(NamedTuple):
-    """A learning rate and the range to try around it, by :func:`rate_range`; arrays of one shape."""
+    """A learning rate and the range to try around it, by :func:`rate_range`.
+
+    Parameters
+    ----------
+    centre, low, high : ndarray
+        Of one shape.
+    """
 
     centre: Array
     low: Array

@@ -62,6 +62,16 @@ class Sweep:
         """Indices of all pairs of batch sizes that lie a factor apart or more, in both directions.
 
         Without those whose best rate lies at an end of what was tried.
+
+        Parameters
+        ----------
+        factor : float
+            Positive.
+
+        Returns
+        -------
+        old, new : ndarray of int, shape (pairs,)
+            Places in `batch_size`.
         """
         apart = np.abs(np.log(self.batch_size[:, None] / self.batch_size)) >= np.log(factor)
         old, new = np.nonzero(apart & ~self.at_edge[:, None] & ~self.at_edge)
@@ -71,6 +81,17 @@ class Sweep:
         """Loss lost by some rates at the batch sizes of these indices: a parabola bent as `excess` is nearby.
 
         Beyond the rates of `excess` the parabola goes on, which understates what runs that diverge lose.
+
+        Parameters
+        ----------
+        index : ndarray of int, shape (n,)
+            Places in `batch_size`.
+        learning_rate : ndarray, shape (n,)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            In units of the loss.
         """
         x, known = np.log(learning_rate / self.learning_rate[index]), np.log(FACTORS)
         lost = np.empty(x.size)
