@@ -87,6 +87,14 @@ def test_corrections_are_of_first_order(beta1):
     assert np.abs(plain[1]).max() > np.abs(plain[0]).max() / 7
 
 
+def test_corrections_forget_the_unit_of_the_gradient():
+    mu, variance = np.array([0.1, -0.5, 2.0]), np.array([0.3, 1.0, 4.0])
+    for corrected in (corrected_mean, corrected_square):
+        np.testing.assert_allclose(
+            corrected(3 * mu, 9 * variance, 0.9, 0.95), corrected(mu, variance, 0.9, 0.95)
+        )
+
+
 def test_pure_noise_correction_symbolically():
     b1, b2 = sp.symbols("b_1 b_2", positive=True)
     c = (1 - b1) / (1 + b1)
