@@ -343,6 +343,9 @@ def test_l1_and_nuclear_by_plain_algebra(rng):
     by_nuclear = noise_scale_from_samples(samples, norm=Nuclear([(3, 2), (2,), (1, 2)]))
     assert by_nuclear.trace == pytest.approx(noise**2)
     assert by_nuclear.squared_gradient == pytest.approx(signal**2)
+    square = deviations[:, :9].reshape(-1, 3, 3)  # neither side is shorter: rows are kept, columns summed
+    noise = np.sqrt(np.linalg.eigvalsh(sum(D @ D.T for D in square) / 29)).sum()
+    assert noise_scale_from_samples(samples[:, :9], norm=Nuclear([(3, 3)])).trace == pytest.approx(noise**2)
 
 
 @EACH_NORM

@@ -76,6 +76,13 @@ def test_running_averages_by_their_weights(decay, rng):
     assert (running.steps, estimate.unit) == (25, "tokens")
 
 
+def test_two_steps_have_a_spread():
+    running = RunningNoiseScale()
+    running.add(3.0, 1.0)
+    running.add(5.0, 1.0)
+    assert (running.estimate.trace, running.estimate.trace_se) == pytest.approx((4, 1))
+
+
 def test_running_averages_are_stable():
     """A scatter of one on a level of a billion: running sums of squares would lose it."""
     running, far = RunningNoiseScale(0.99), RunningNoiseScale(0.99)

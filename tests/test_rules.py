@@ -80,6 +80,14 @@ def test_adam_step_by_step(beta1, beta2, epsilon, history):
         np.testing.assert_allclose(rule(history[:t]), expected, rtol=1e-12)
 
 
+def test_nesterov_step_by_step(history):
+    """Momentum once more on the average that has taken in the gradient, for a sign of it too."""
+    for t, m in enumerate(averages(history, 0.8), start=1):
+        ahead = 0.8 * np.array(m) + 0.2 * history[t - 1]
+        np.testing.assert_allclose(SGD(0.8, nesterov=True)(history[:t]), ahead, rtol=1e-12)
+        np.testing.assert_array_equal(SignSGD(0.8, nesterov=True)(history[:t]), np.sign(ahead))
+
+
 def test_lion_step_by_step(history):
     """The published recursion, one number at a time."""
     m = [0.0] * N

@@ -51,7 +51,7 @@ TEST_FILES = 5  # of a module
 OTHER_TESTS = re.compile("test_(book|checks|evidence|front|lab|show)")  # slow, and not about formulas
 TEST_SECONDS = 15  # for a change, the quickest tests first
 GOOD = ("noticed by tests", "noticed by checks alone", "listed")
-CPU_SECONDS, MEMORY = 120, 2**33  # a change may make a loop endless, or an array
+CPU_SECONDS, MEMORY = 60, 2**33  # a change may make a loop endless, or an array
 OPTIONS = ["-p", "no:terminal", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-p", "no:cacheprovider"]
 
 SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
@@ -328,6 +328,8 @@ def main() -> int:
     arguments = parser.parse_args()
 
     found = {path: list(mutants(path)) for path in formulas()}
+    if strange := set(arguments.paths) - set(found):
+        parser.error(f"not among the modules of formulas: {', '.join(sorted(strange))}")
     known = equivalents()
     keys = [mutant.key for group in found.values() for mutant in group]
     stale = [line for line, pattern in known.items() if not any(map(pattern.fullmatch, keys))]
