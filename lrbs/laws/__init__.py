@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lrbs.laws.adam_curves import *
     from lrbs.laws.adam_finite import *
     from lrbs.laws.averaging import *
+    from lrbs.laws.batch_change import *
     from lrbs.laws.clip import *
     from lrbs.laws.clock import *
     from lrbs.laws.correlation import *
@@ -61,6 +62,7 @@ __all__, __getattr__ = names_of(
             "lion_weights",
             "nesterov_weights",
         ),
+        "batch_change": ("decay_for_time_scale", "half_life", "memory_steps", "sde_decay"),
         "clip": ("clip_mean", "clip_mean_by_slope", "clip_square", "hard_sigmoid", "smooth_sigmoid"),
         "clock": ("Cluster",),
         "correlation": ("arcsine_trace", "correlated_law", "correlation_trace"),
