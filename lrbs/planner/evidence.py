@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from lrbs.validation import Array, plain, positive
 
-__all__ = ["BATCH_SIZES", "BEST_RATES", "MARGIN", "NOISE_SCALE", "REACH", "RateRange", "book_runs"]
+__all__ = ["BATCH_SIZES", "BEST_RATES", "MARGIN", "NOISE_SCALE", "REACH", "RateRange", "book_runs", "run_at"]
 
 # Forty steps: best constant rates from one point of a network of 1210 weights, with standard errors over
 # seeds, as the chapter prints them; and B_simple at that point. A test holds them to the chapter.
@@ -49,15 +49,20 @@ def book_runs(
     logarithms. nan where they were not run.
     """
     rates, errors = (np.array(values) for values in BEST_RATES[family])
-    run_at = np.log(np.array(BATCH_SIZES) / NOISE_SCALE)
+    measured_at = np.log(np.array(BATCH_SIZES) / NOISE_SCALE)
     old, new = (np.log(B / positive(noise_scale, "noise_scale")) for B in (batch_size, new_batch_size))
 
     def between(values: Array) -> tuple[Array, Array]:
-        at = [np.interp(x, run_at, values, left=np.nan, right=np.nan) for x in (old, new)]
+        at = [np.interp(x, measured_at, values, left=np.nan, right=np.nan) for x in (old, new)]
         return at[0], at[1]
 
     log_old, log_new = between(np.log(rates))
     return plain(np.exp(log_new - log_old)), plain(np.hypot(*between(errors / rates)))
+
+
+def run_at(*batch_sizes: float) -> list[float]:
+    """Noise scales at which one of these batch sizes is one of those that were run."""
+    return [B * NOISE_SCALE / size for B in batch_sizes for size in BATCH_SIZES]
 
 
 # ---------------------------------------------------------------------------------------- placeholder

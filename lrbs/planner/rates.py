@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from lrbs.laws.momentum import effective_batch_size
 from lrbs.laws.scaling import linear_rule, square_root_rule
 from lrbs.laws.sgd import saturation
 from lrbs.model import LocalModel
-from lrbs.planner.evidence import MARGIN, REACH, RateRange, _from_sweeps, book_runs, corner_law
+from lrbs.planner.evidence import MARGIN, REACH, RateRange, _from_sweeps, book_runs, corner_law, run_at
 from lrbs.planner.request import Request
 from lrbs.validation import Array
 
@@ -93,7 +93,7 @@ def rate_range(request: Request, new: float) -> tuple[float, float, str]:
         one_step = _hull(one_step, at_equal_examples)
         why = f"{why}; and {reason} for equally many examples"
     runs = _runs(request, new)
-    if runs.applies:
+    if runs.applies is not False:
         one_step = _hull(one_step, (runs.low, runs.high))
         why += "; and what runs of this book did"
     return *one_step, f"{why}, and {100 * (MARGIN - 1):.0f} % beyond for what best rates scatter"
@@ -194,25 +194,28 @@ def _from_law(
 
 
 def _runs(request: Request, new: float) -> Rule:
-    """The forty steps of this book, placed by the noise scale."""
-    name, assumption = "runs in this book", "40 steps of a small network, placed by B / B_simple"
-    scale = request.noise_scale
-    if scale is None:
-        why = "where they lie takes the noise scale, which is not known"
-        return Rule(name, None, np.nan, np.nan, None, assumption, why, "measured here")
-    unit = request.learning_rate * _in_sums(request, new)
-    grid = np.append(np.geomspace(scale.low, scale.high, POINTS), scale.value)
+    """The forty steps of this book, placed by the noise scale: as much of its interval as they cover."""
+    unit, scale = request.learning_rate * _in_sums(request, new), request.noise_scale
+    grid = _grid(request, new, 1.0, bends=run_at(request.batch_size, new))
     factors, errors = book_runs(request.family, request.batch_size, new, grid)
-    rates = unit * factors
-    low, high = float(np.min(rates * np.exp(-2 * errors))), float(np.max(rates * np.exp(2 * errors)))
-    rate = None if np.isnan(rates[-1]) else float(rates[-1])
-    if np.isnan(rates).any():
+    covered = np.isfinite(factors)
+    ends = [unit * factors[covered] * np.exp(side * errors[covered]) for side in (-2, 2)]
+    low, high = (float(ends[0].min()), float(ends[1].max())) if covered.any() else (np.nan, np.nan)
+    rate = None
+    if scale is not None:
+        found = unit * float(book_runs(request.family, request.batch_size, new, scale.value)[0])
+        rate = None if np.isnan(found) else found
+    applies: bool | None
+    if not covered.any():
         applies, because = False, "a batch lies outside those that were run"
     elif request.fixed != "steps":
         applies, because = False, f"they hold steps fixed, not {request.fixed}"
+    elif scale is None:
+        applies, because = None, "where they lie takes the noise scale, which is not known"
     else:
-        applies, because = True, "same rule, same range of B / B_simple; another network"
-    return Rule(name, rate, low, high, applies, assumption, because, "measured here")
+        applies, because = True, "same kind of rule, same B / B_simple, but another network"
+    assumption = "40 steps of a small network, placed by B / B_simple"
+    return Rule("runs in this book", rate, low, high, applies, assumption, because, "measured here")
 
 
 def _corner(request: Request, new: float) -> Rule:
@@ -246,9 +249,8 @@ def _corner_of(batch_size: float, corner: Array) -> Array:
 
 
 def _adam_of(batch_size: float, noise_scale: Array, beta1: float) -> Array:
-    """Adam's closed law where curvature along signs is the trace: one parameter of unit gradient."""
-    models = (LocalModel([1.0], [scale], [1.0]) for scale in np.ravel(noise_scale))
-    return np.array([adam_law(model, beta1).optimal_lr(batch_size) for model in models])
+    """Adam's closed law where curvature along signs is the trace: one parameter, in units of the scale."""
+    return adam_law(LocalModel([1.0], [1.0], [1.0]), beta1).optimal_lr(batch_size / noise_scale)
 
 
 def _in_sums(request: Request, new: float) -> float:
@@ -267,15 +269,18 @@ def _at(request: Request, new: float, law: Law) -> float | None:
 
 def _over(request: Request, new: float, law: Law, reach: float = 1.0) -> tuple[float, float]:
     """Lowest and highest rate by a law over the interval of the noise scale, or over all noise scales."""
-    sizes = (request.batch_size, new)
-    if request.noise_scale is None:
-        low, high = 1e-6 * min(sizes), 1e6 * max(sizes)
-    else:
-        low, high = request.noise_scale.low / reach, request.noise_scale.high * reach
-    # Batch sizes too: a law with a corner may turn there.
-    grid = np.concatenate([np.geomspace(low, high, POINTS), [s for s in sizes if low < s < high]])
+    grid = _grid(request, new, reach, bends=(request.batch_size, new))  # where a corner may turn
     rates = law(new, grid) / law(request.batch_size, grid) * request.learning_rate * _in_sums(request, new)
     return float(rates.min()), float(rates.max())
+
+
+def _grid(request: Request, new: float, reach: float, bends: Iterable[float]) -> Array:
+    """Noise scales of the interval, or all of them if none is known, and those where a curve bends."""
+    sizes = (request.batch_size, new)
+    low, high = 1e-6 * min(sizes), 1e6 * max(sizes)
+    if request.noise_scale is not None:
+        low, high = request.noise_scale.low / reach, request.noise_scale.high * reach
+    return np.concatenate([np.geomspace(low, high, POINTS), [b for b in bends if low < b < high]])
 
 
 def _limit_holds(request: Request, new: float, law: Law, rate: float, kind: str) -> tuple[bool | None, str]:

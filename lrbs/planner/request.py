@@ -213,23 +213,28 @@ def from_log(
     factor = _unit_factor(found.get("unit"), merged.get("unit"), merged.get("sequence_length"))
     if "batch_size" in found and "batch_size" not in given:
         merged["batch_size"] = found["batch_size"] * factor
-    if scale is None and "update_rms" in found:
+    if scale is None and "update_rms" in found and FAMILIES.get(merged.get("optimizer", "")) == "adam":
         merged["update_rms"] = found["update_rms"]
     return merged, scale and scale.times(factor)
 
 
 def _logged_scale(path: str | Path, found: Mapping[str, Any]) -> NoiseScale | None:
-    logged = found.get("noise_scale")
+    logged, step = found.get("noise_scale"), found.get("step", "unknown")
     if logged is None:
         return None
-    ends = logged.get("low"), logged.get("high")
-    if not logged.get("resolved", True) or logged.get("estimate") is None or None in ends:
-        low = f"above {ends[0]:.3g}" if ends[0] else "not bounded"
+    if not isinstance(logged, dict):
         raise ValueError(
-            f"the noise scale in {path} is not resolved at its last step, {found.get('step', 'unknown')}: it "
-            f"is only known to be {low}. Let the monitor run on, or average over larger batches"
+            f"noise_scale in {path} must be an object with estimate, low, high, resolved; got {logged!r}"
         )
-    return NoiseScale(logged["estimate"], *ends, f"the log, step {found.get('step', 'unknown')}")
+    ends = [logged.get(name) for name in ("estimate", "low", "high")]
+    value, low, high = (np.nan if number is None else float(number) for number in ends)
+    if not (logged.get("resolved", True) and np.isfinite([value, low, high]).all()):
+        bound = f"known to be above {low:.3g}" if 0 < low < np.inf else "not known at all"
+        raise ValueError(
+            f"the noise scale in {path} is not resolved at its last step, {step}: it is {bound}. Let the "
+            "monitor run on, or average over larger batches"
+        )
+    return NoiseScale(value, low, high, f"the log, step {step}")
 
 
 def _unit_factor(logged: str | None, wanted: str | None, sequence_length: float | None) -> float:
