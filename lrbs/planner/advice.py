@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from lrbs.laws.batch_change import memory_steps
 from lrbs.noise_scale import NoiseScaleEstimate
 from lrbs.planner import tables
-from lrbs.planner.evidence import BEST_BATCHES
+from lrbs.planner.evidence import BEST_BATCHES, BEST_RATES
 from lrbs.planner.rates import rate_range, rules
 from lrbs.planner.request import NoiseScale, Request, from_log, noise_scale_of
 from lrbs.planner.settings import Setting, length, other_settings, to_equal_loss
@@ -256,6 +256,11 @@ def _notes(request: Request, new: float, from_file: bool) -> list[str]:
         notes.append("The SDE's betas go with its square-root rate and no other.")
     if request.optimizer == "muon":
         notes.append("Weights that Muon leaves to AdamW (embeddings, biases) want a plan of their own.")
+        fall = BEST_RATES["muon"][0][-1] / BEST_RATES["muon"][0][-2]
+        notes.append(
+            f"In runs of this book Muon's best rate fell, x {fall:.2f}, from a batch near the noise scale to "
+            "one of four times it, which no law here foresees. Where the lowest trial is best, go on down."
+        )
     if request.reduction == "sum":
         notes.append(
             "The loss is a sum: SGD's rate is divided by k besides, epsilon and coupled decay grow as k."
