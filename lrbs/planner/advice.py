@@ -259,7 +259,7 @@ def _notes(request: Request, new: float, from_file: bool) -> list[str]:
         fall = BEST_RATES["muon"][0][-1] / BEST_RATES["muon"][0][-2]
         notes.append(
             f"In runs of this book Muon's best rate fell, x {fall:.2f}, from a batch near the noise scale to "
-            "one of four times it, which no law here foresees. Where the lowest trial is best, go on down."
+            "one of four times it, as no curve here does. Where the lowest trial is best, go on down."
         )
     if request.reduction == "sum":
         notes.append(

@@ -234,7 +234,8 @@ def _logged_scale(path: str | Path, found: Mapping[str, Any]) -> NoiseScale | No
             f"the noise scale in {path} is not resolved at its last step, {step}: it is {bound}. Let the "
             "monitor run on, or average over larger batches"
         )
-    return NoiseScale(value, low, high, f"the log, step {step}")
+    drifts = ", where it drifts" if found.get("lagging") else ""
+    return NoiseScale(value, low, high, f"the log, step {step}{drifts}")
 
 
 def _unit_factor(logged: str | None, wanted: str | None, sequence_length: float | None) -> float:
