@@ -108,6 +108,14 @@ def test_runs_of_the_book_are_found_where_they_were_run():
     assert rule(lrbs.plan("adam", to=2048, **here).targets[0], "runs in this book").learning_rate is None
 
 
+def test_runs_of_the_book_join_the_range_at_equal_steps():
+    """Muon's fall from 256 to 1024 is below what the law has, and in the range where it was run."""
+    here = {"batch_size": 256, "learning_rate": 1.0, "noise_scale": evidence.NOISE_SCALE}
+    steps, loss = (lrbs.plan("muon", to=1024, fixed=fixed, **here).targets[0] for fixed in ("steps", "loss"))
+    assert steps.range[0] < 0.252 / 0.36 < loss.range[0]
+    assert "runs of this book" in steps.reason
+
+
 def test_range_covers_the_runs_of_this_book():
     """The laws alone, of one step, with the doubt that the planner gives them; Muon is the exception."""
     missed = {}
@@ -455,6 +463,13 @@ def test_command_line_gives_json(capsys):
         assert each["beta2"] == 0.95
     made = lrbs.plan("adamw", **RUN, to=[512, 1024, 2048], noise_scale=900, beta2=0.95)
     assert json.loads(json.dumps(made.as_list())) == listed
+
+
+def test_json_has_null_where_there_is_no_answer(capsys):
+    main([*COMMAND[:-1], "1000000", "--noise-scale", "10", "--json"])
+    (found,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    runs = next(each for each in found["rules"] if each["name"] == "runs in this book")
+    assert runs["learning_rate"] is runs["low"] is runs["high"] is None
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,10 @@ def times(cost: Cost) -> str:
 
 
 def _percent(cost: Cost) -> str:
+    if cost.value is None:
+        return "not known without a noise scale"
     ends = f"{100 * cost.low:.0f} to {100 * cost.high:.0f} %"
-    return ends if cost.value is None else f"{100 * cost.value:.0f} % ({ends})"
+    return f"{100 * cost.value:.0f} % ({ends}) of the examples well used"
 
 
 def _with_ends(cost: Cost, form: Callable[[float], str]) -> str:
@@ -59,7 +61,7 @@ def _with_ends(cost: Cost, form: Callable[[float], str]) -> str:
 # ------------------------------------------------------------------------------------------ content
 def _heading(request: Request, target: Target) -> str:
     sizes = f"{short(request.batch_size)} to {short(target.batch_size)} {request.unit}"
-    return f"{request.optimizer}: batch {sizes} (x {short(target.growth)}), equal {request.fixed}"
+    return f"{request.optimizer}: batch {sizes} (x {target.growth:.3g}), equal {request.fixed}"
 
 
 def _noise_scale(request: Request) -> str:
@@ -80,7 +82,7 @@ def _answers(request: Request, target: Target) -> list[tuple[str, str]]:
         ("from", target.reason),
         ("noise scale", _noise_scale(request)),
         ("run", f"steps {times(target.steps)}, examples {times(target.examples)}"),
-        ("efficiency", f"{_percent(target.efficiency)} of the examples well used"),
+        ("efficiency", _percent(target.efficiency)),
         ("worth it?", target.worth),
         (
             "to settle it",
