@@ -8,6 +8,7 @@ The rooms are modules that load when they are first asked for: ``lrbs.laws`` (cl
 ``lrbs.noise_scale`` (estimators), ``lrbs.tradeoff`` (steps against examples), ``lrbs.sweeps`` (public sweeps
 of language models), ``lrbs.lab`` (small real networks), ``lrbs.checks`` (a run for each equation that can
 contradict it) and ``lrbs.show`` (figures).
+:func:`plan` says what to do with a run whose batch size changes.
 """
 
 from importlib import import_module
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         noise_scale_from_workers,
         two_batch_moments,
     )
+    from lrbs.planner import plan
     from lrbs.tradeoff import fit_tradeoff
 
     formulas: Mapping[str, Formula]
@@ -85,6 +87,7 @@ __all__ = [
     "noise_scale_from_update_rms",
     "noise_scale_from_workers",
     "optimal_lr",
+    "plan",
     "quadratic_loss_change",
     "saturation",
     "scalar_mean_field",
@@ -103,6 +106,7 @@ _LATER = {
     "ScalarLaw": "laws",
     "fit_power_saturation": "laws",
     "fit_tradeoff": "tradeoff",
+    "plan": "planner",
     "saturation": "laws",
 } | {name: "noise_scale" for name in __all__ if "oise" in name or name.startswith("two_batch")}
 

@@ -1,4 +1,4 @@
-"""Command line: ``python -m lrbs formulas [--json]`` lists the equations of the book."""
+"""Command line: ``python -m lrbs plan`` plans a new batch size, ``formulas`` lists the book's equations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from lrbs import formulas
+from lrbs.planner.command import planner_options, print_plan
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -17,7 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("formulas", help="list every equation: id, function, chapter, check")
     listing.add_argument("--json", action="store_true", help="as a JSON list of objects")
+    planning = commands.add_parser("plan", help="a run with another batch size: rates to try, and the rest")
+    planner_options(planning)
     options = parser.parse_args(arguments)
+    if options.command == "plan":
+        print_plan(planning, options)
+        return
 
     entries = [entry.as_dict() for entry in formulas.values()]
     if options.json:

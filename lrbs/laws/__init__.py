@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lrbs.laws.adam_curves import *
     from lrbs.laws.adam_finite import *
     from lrbs.laws.averaging import *
+    from lrbs.laws.batch_change import *
     from lrbs.laws.clip import *
     from lrbs.laws.clock import *
     from lrbs.laws.corner import *
