@@ -18,6 +18,7 @@ from lrbs.checks.forty_steps import experiment
 from lrbs.laws import decay_for_time_scale, ema_weights, half_life, memory_steps, sde_decay
 from lrbs.planner import evidence
 from lrbs.planner.request import FAMILIES, FIXED
+from lrbs.sweeps import CANDIDATES, fit_law, step_law
 
 CHAPTER = Path(__file__).parent.parent / "chapters" / "forty-steps.ipynb"
 RUN = {"batch_size": 256, "learning_rate": 3e-4}
@@ -207,6 +208,20 @@ def test_leave_it_can_be_the_answer():
     """AdamW at equal examples, beyond the corners of all sweeps."""
     low, high = target(batch_size=4096, to=8192).range
     assert low < 3e-4 < high < 1.3 * 3e-4
+
+
+def test_scatter_and_exponent_are_those_of_the_sweeps():
+    fit = fit_law(CANDIDATES["corner"], step_law())
+    assert fit.scatter == pytest.approx(evidence.SCATTER, abs=0.01)
+    assert fit.shared["a"] == pytest.approx(evidence.EXPONENT, abs=0.01)
+
+
+def test_size_and_tokens_narrow_the_range():
+    low, high = target().range
+    known = target(parameters=4e8, tokens=2e10).range
+    assert known[1] / known[0] < 0.8 * high / low
+    with pytest.raises(ValueError, match="parameters and tokens go together"):
+        target(parameters=4e8)
 
 
 def test_sweeps_count_tokens():

@@ -31,6 +31,11 @@ def half_life(decay: float, growth: float) -> float:
         Exists for every k. After the principle of arXiv 2507.07101 (for beta_2) and 2307.13813 (for
         averages of weights).
 
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+
     Examples
     --------
     >>> round(half_life(0.95, growth=8), 3), round(half_life(0.95, growth=1 / 8), 4)
@@ -42,9 +47,20 @@ def half_life(decay: float, growth: float) -> float:
 def sde_decay(decay: float, growth: float) -> float:
     """Decay by the scaling of the stochastic differential equation: 1 - decay grows as the batch does.
 
-    Parameters as for :func:`half_life`, which is the same to first order in 1 - decay.
+    The same as :func:`half_life` to first order in 1 - decay. Source: lrbs.sde-decay; after Malladi et al.,
+    arXiv 2205.10287.
 
-    Source: lrbs.sde-decay; after Malladi et al., arXiv 2205.10287.
+    Parameters
+    ----------
+    decay : float
+        In [0, 1).
+    growth : float
+        k, new batch size over old.
+
+    Returns
+    -------
+    float
+        1 - k (1 - decay).
 
     Raises
     ------
@@ -75,6 +91,15 @@ def memory_steps(decay: float) -> float:
     decay : float
         In [0, 1).
 
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+
     Examples
     --------
     >>> round(memory_steps(0.95)), round(memory_steps(0.999))
@@ -103,6 +128,11 @@ def decay_for_time_scale(
     -------
     float
         lambda k eta / eta'. With SGD's linear rule nothing changes.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
 
     Examples
     --------

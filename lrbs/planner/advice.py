@@ -14,11 +14,12 @@ from numpy.typing import ArrayLike
 from lrbs.laws.batch_change import memory_steps
 from lrbs.noise_scale import NoiseScaleEstimate
 from lrbs.planner import tables
-from lrbs.planner.evidence import BEST_BATCHES, BEST_RATES
+from lrbs.planner.evidence import BEST_RATES
 from lrbs.planner.rates import rate_range, rules
 from lrbs.planner.request import NoiseScale, Request, from_log, noise_scale_of
 from lrbs.planner.settings import Setting, length, other_settings, to_equal_loss
 from lrbs.planner.target import Target
+from lrbs.sweeps.table import step_law
 from lrbs.validation import positive
 
 __all__ = ["Plan", "plan"]
@@ -40,7 +41,13 @@ class Plan:
     targets: tuple[Target, ...]
 
     def as_list(self) -> list[dict[str, Any]]:
-        """An object for each new batch size, ready for JSON."""
+        """The plan as JSON has it.
+
+        Returns
+        -------
+        list of dict
+            One for each new batch size.
+        """
         return [target.as_dict() for target in self.targets]
 
     def __str__(self) -> str:
@@ -74,17 +81,21 @@ def plan(
     weight_decay: float | None = None,
     warmup: float | None = None,
     ema: float | None = None,
+    parameters: float | None = None,
+    tokens: float | None = None,
 ) -> Plan:
     """What to do when the batch size of a run changes: a range of learning rates, reasons, other settings.
 
     Parameters
     ----------
     optimizer : {"sgd", "signsgd", "lion", "adam", "adamw", "muon"}
-    batch_size, learning_rate : float
-        Of the run that is; the rate is taken for the best one at that batch. A batch is all that one step of
-        the optimiser sees: micro-batch times accumulation steps times workers.
+    batch_size : float
+        Of the run that is: all that one step of the optimiser sees, micro-batch times accumulation steps
+        times workers.
     to : float or sequence of float
         New batch sizes, larger or smaller.
+    learning_rate : float
+        Of the run that is; taken for the best one at that batch.
     noise_scale : float or NoiseScaleEstimate, optional
         B_simple, in `unit`. Without any source of it the range is wider.
     noise_scale_interval : (low, high), optional
@@ -108,6 +119,9 @@ def plan(
     beta1, beta2, epsilon, weight_decay, warmup, ema : float, optional
         As they are; `beta1` is the momentum of SGD and Muon, `warmup` is in steps, `ema` is the decay of an
         average of weights.
+    parameters, tokens : float, optional
+        Size of a language model and the tokens that it is trained on: with both, the range of the public
+        sweeps is narrower.
 
     Returns
     -------
@@ -140,6 +154,8 @@ def plan(
             ("weight_decay", weight_decay),
             ("warmup", warmup),
             ("ema", ema),
+            ("parameters", parameters),
+            ("tokens", tokens),
         )
         if value is not None
     }
@@ -247,7 +263,7 @@ def _notes(request: Request, new: float, from_file: bool) -> list[str]:
             "have a best batch all the same."
         )
     if request.family == "adam" and request.fixed == "examples":
-        low, high = BEST_BATCHES
+        low, high = (end(sweep.best_batch for sweep in step_law()) for end in (min, max))
         notes.append(
             f"In the public sweeps the loss of a run was lowest near the corner, at {low:.0f} to {high:.0f} "
             "sequences of 2048 tokens: beyond it a larger batch saves time and costs loss."

@@ -30,6 +30,8 @@ def planner_options(parser: argparse.ArgumentParser) -> None:
     for name in ("beta2", "epsilon", "weight-decay", "warmup", "ema"):
         more = {"warmup": "in steps", "ema": "decay of an average of weights"}.get(name)
         run.add_argument(f"--{name}", type=float, help=more)
+    run.add_argument("--parameters", type=float, help="size of a language model; with --tokens")
+    run.add_argument("--tokens", type=float, help="that it is trained on")
     new = parser.add_argument_group("the run to come")
     new.add_argument("--to", type=float, nargs="+", required=True, help="batch sizes, larger or smaller")
     new.add_argument("--fixed", choices=FIXED, default="examples", help="what both runs share (examples)")

@@ -1,15 +1,23 @@
-"""What runs did: those of this book, and the public sweeps of language models."""
+"""What runs of this book did, and how far best rates scatter about their laws."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.validation import Array, plain, positive
 
-__all__ = ["BATCH_SIZES", "BEST_RATES", "MARGIN", "NOISE_SCALE", "REACH", "RateRange", "book_runs", "run_at"]
+__all__ = [
+    "BATCH_SIZES",
+    "BEST_RATES",
+    "EXPONENT",
+    "MARGIN",
+    "NOISE_SCALE",
+    "REACH",
+    "SCATTER",
+    "book_runs",
+    "run_at",
+]
 
 # Forty steps: best constant rates from one point of a network of 1210 weights, with standard errors over
 # seeds, as the chapter prints them; and B_simple at that point. A test holds them to the chapter.
@@ -22,22 +30,15 @@ BEST_RATES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "muon": ((0.09, 0.125, 0.23, 0.36, 0.252), (0.01, 0.008, 0.01, 0.01, 0.008)),
 }
 
-# Best rates of the public sweeps lie about their best law with a standard deviation of 10 %. A ratio has
-# two of them; of a normal variable 90 % lie within 1.645 standard deviations.
-SCATTER = 0.10
+# Best rates of the public sweeps lie about their best law with a standard deviation of 10 %, and rise below
+# its corner with this exponent; a test holds both to the fit. A ratio has two rates; of a normal variable
+# 90 % lie within 1.645 standard deviations.
+SCATTER, EXPONENT = 0.10, 0.72
 MARGIN = float(np.exp(1.645 * np.sqrt(2) * SCATTER))
 
 # How far from B_simple a curve may bend: in the runs above between 0.4 and some 4 times it, SGD's first and
 # Adam's last. No public sweep comes with a noise scale.
 REACH = 4.0
-
-
-class RateRange(NamedTuple):
-    """A learning rate and the range to try around it."""
-
-    centre: Array
-    low: Array
-    high: Array
 
 
 def book_runs(
@@ -63,30 +64,3 @@ def book_runs(
 def run_at(*batch_sizes: float) -> list[float]:
     """Noise scales at which one of these batch sizes is one of those that were run."""
     return [B * NOISE_SCALE / size for B in batch_sizes for size in BATCH_SIZES]
-
-
-# ---------------------------------------------------------------------------------------- placeholder
-# TO BE REPLACED by lrbs.laws.corner.corner_law and lrbs.sweeps.rate_range, which derive these numbers with
-# errors from the ten sweeps. Those below are of a first trial. Same signatures, same meaning.
-_EXPONENT = 0.72
-_CORNERS = np.array([75.0, 147.0, 838.0, 86.0, 268.0, 173.0, 243.0, 105.0, 328.0, 139.0])  # of 2048 tokens
-BEST_BATCHES = float(_CORNERS.min()), float(_CORNERS.max())
-
-
-def corner_law(
-    batch_size: ArrayLike, limit: ArrayLike, corner: ArrayLike, exponent: float = _EXPONENT
-) -> Array:
-    """limit min(1, (B/corner)^exponent)."""
-    ratio = positive(batch_size, "batch_size") / positive(corner, "corner")
-    return plain(positive(limit, "limit") * np.minimum(1.0, ratio) ** exponent)
-
-
-def _from_sweeps(
-    batch_size: float, learning_rate: float, new_batch_size: float, *, sequence_length: float = 2048
-) -> RateRange:
-    """AdamW's rate for equally many examples: the middle three quarters of the answers, and scatter."""
-    old, new = (
-        corner_law(size * sequence_length / 2048, 1.0, _CORNERS) for size in (batch_size, new_batch_size)
-    )
-    answers = np.quantile(np.log(new / old), [0.5, 0.125, 0.875], method="hazen")
-    return RateRange(*(plain(rate) for rate in learning_rate * np.exp(answers) * [1, 1 / MARGIN, MARGIN]))

@@ -9,13 +9,16 @@ import numpy as np
 
 from lrbs.laws.adam_curves import adam_law
 from lrbs.laws.batch_change import sde_decay
+from lrbs.laws.corner import corner_law
 from lrbs.laws.curves import normalised_batch_size
 from lrbs.laws.momentum import effective_batch_size
 from lrbs.laws.scaling import linear_rule, square_root_rule
 from lrbs.laws.sgd import saturation
 from lrbs.model import LocalModel
-from lrbs.planner.evidence import MARGIN, REACH, RateRange, _from_sweeps, book_runs, corner_law, run_at
+from lrbs.planner.evidence import EXPONENT, MARGIN, REACH, book_runs, run_at
 from lrbs.planner.request import Request
+from lrbs.sweeps.prediction import RateRange
+from lrbs.sweeps.prediction import rate_range as rates_of_sweeps
 from lrbs.validation import Array
 
 __all__ = ["OTHERS", "Rule", "rate_range", "rules"]
@@ -235,7 +238,8 @@ def _sweeps(request: Request, new: float) -> Rule:
         "loss": (None, "they hold examples fixed; the nearest evidence there is"),
         "steps": (False, "they hold examples fixed, not steps"),
     }[request.fixed]
-    assumption = "ten sweeps of language models, betas kept, cosine to the end"
+    known = ", placed by size and tokens" if request.parameters is not None else ""
+    assumption = f"ten sweeps of language models{known}, betas kept, cosine to the end"
     return Rule("public sweeps", centre, low, high, applies, assumption, because, "literature")
 
 
@@ -245,7 +249,7 @@ def _saturation(batch_size: float, noise_scale: Array) -> Array:
 
 
 def _corner_of(batch_size: float, corner: Array) -> Array:
-    return corner_law(batch_size, 1.0, corner)
+    return corner_law(batch_size, 1.0, corner, EXPONENT)
 
 
 def _adam_of(batch_size: float, noise_scale: Array, beta1: float) -> Array:
@@ -303,7 +307,14 @@ def _from_sweeps_of(request: Request, new: float) -> RateRange:
     old, to = request.batch_size, new
     if request.unit == "tokens":
         old, to = old / length, to / length
-    return _from_sweeps(old, request.learning_rate, to, sequence_length=length)
+    return rates_of_sweeps(
+        old,
+        request.learning_rate,
+        to,
+        parameters=request.parameters,
+        tokens=request.tokens,
+        sequence_length=length,
+    )
 
 
 def _widened(ends: tuple[float, float]) -> tuple[float, float]:

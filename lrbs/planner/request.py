@@ -59,7 +59,7 @@ class NoiseScale:
 
 @dataclass(frozen=True)
 class Request:
-    """A run as it is, checked; parameters as for :func:`lrbs.plan`."""
+    """A run as it is, checked; :func:`lrbs.plan` says what each of them is."""
 
     optimizer: str
     batch_size: float
@@ -75,6 +75,8 @@ class Request:
     weight_decay: float | None = None
     warmup: float | None = None
     ema: float | None = None
+    parameters: float | None = None
+    tokens: float | None = None
     noise_scale: NoiseScale | None = None
 
     def __post_init__(self) -> None:
@@ -87,7 +89,9 @@ class Request:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
-        for name in ("batch_size", "learning_rate", "sequence_length"):
+        if (self.parameters is None) != (self.tokens is None):
+            raise ValueError(f"parameters and tokens go together; got {self.parameters} and {self.tokens}")
+        for name in ("batch_size", "learning_rate", "sequence_length", "parameters", "tokens"):
             if getattr(self, name) is not None:
                 positive(getattr(self, name), name, ndim=0)
         for name in ("beta1", "beta2", "ema"):

@@ -57,7 +57,13 @@ class Target:
     notes: list[str]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and words; None for what is not known."""
+        """The target as plain numbers, lists and words.
+
+        Returns
+        -------
+        dict
+            None stands for what is not known.
+        """
         names = {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"}
         names |= {"weight decay": "weight_decay", "warm-up": "warmup", "EMA of weights": "ema"}
         advised: dict[str, float | None] = dict.fromkeys(names.values())
