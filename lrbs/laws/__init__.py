@@ -65,7 +65,9 @@ __all__, __getattr__ = names_of(
         "clock": ("Cluster",),
         "correlation": ("arcsine_trace", "correlated_law", "correlation_trace"),
         "curves": (
+            "SaturationFit",
             "fit_power_saturation",
+            "fit_saturation",
             "implied_noise_scale",
             "normalised_batch_size",
             "power_saturation",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import isfinite
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +16,7 @@ from lrbs.validation import Array, count, real_array
 __all__ = ["noise_scale_from_samples"]
 
 GROUPS = 16  # for norms whose errors need parts
-PIECE = 2**15  # numbers
+PIECE = 2**16  # numbers
 CLOSE = 1e-4  # below this share of its square, a deviation found by subtracting squares has lost digits
 
 
@@ -88,7 +89,7 @@ def _one_pass(blocks: Iterable[Array], unit: str) -> NoiseScaleEstimate:
     mean = sums.total
     mean /= sums.seen
     trace, square = EUCLIDEAN.scale(mean, np.asarray(sums.second / (sums.seen - 1)), sums.seen)
-    covariance = sums.scatter / sums.weight / sums.seen
+    covariance = np.array([sums.scatter[:2], sums.scatter[1:]]) / sums.weight / sums.seen
     return NoiseScaleEstimate(trace, square, covariance, unit, sums.weight**2 / sums.squares)
 
 
@@ -98,7 +99,7 @@ class _Sums:
     def __init__(self) -> None:
         self.seen, self.second = 0, 0.0
         self.total, self.length = np.zeros(0), 0.0  # the sum of all gradients, and its square
-        self.waiting, self.scatter = np.zeros(2), np.zeros((2, 2))
+        self.waiting, self.scatter = (0.0, 0.0), [0.0, 0.0, 0.0]  # two variances, their covariance between
         self.weight = self.squares = 0.0  # of the pairs, and of the squares of their weights
 
     def add(self, gradient: Array) -> None:
@@ -110,7 +111,7 @@ class _Sums:
             square += float(x @ x)
             product += float(x @ total)
             np.add(total, x, out=total)
-        if not np.isfinite(square + product):
+        if not isfinite(square + product):
             real_array(gradient, f"gradient {self.seen}")
         k, length = self.seen, self.length
         self.seen, self.length = k + 1, length + 2 * product + square
@@ -122,13 +123,15 @@ class _Sums:
             apart, along = self._carefully(gradient, k)
         share = k / (k + 1)
         self.second += apart * share
-        adds = np.array([apart * share, 2 * k * along])  # its means are tr(Sigma) and -2 tr(Sigma), for any k
+        adds = apart * share, 2 * k * along  # whose means are tr(Sigma) and -2 tr(Sigma), for any k
         if k % 2 == 0:
             self.waiting = adds
         elif k > 2:
             # What each adds to tr(Sigma) and to |g|^2; half a squared difference is a variance.
-            gap, weight = (self.waiting - adds) / np.array([1, k]), float(k - 1) ** 3
-            self.scatter += weight * np.outer(gap, gap) / 2
+            trace, square = self.waiting[0] - adds[0], (self.waiting[1] - adds[1]) / k
+            weight = float(k - 1) ** 3
+            for place, product in enumerate((trace * trace, trace * square, square * square)):
+                self.scatter[place] += weight * product / 2
             self.weight, self.squares = self.weight + weight, self.squares + weight**2
 
     def _carefully(self, gradient: Array, k: int) -> tuple[float, float]:
