@@ -2,8 +2,8 @@
 
     python -m benchmarks.one_pass
 
-The stream comes from memory and is too long for the caches, as gradients are; processor time is counted. Aims:
-3 up to a million weights, 5 at ten million. Set OPENBLAS_NUM_THREADS=1.
+The stream comes from memory and is too long for the caches, as gradients are; processor time is counted.
+Aims: 3 up to a million weights, 5 at ten million. Set OPENBLAS_NUM_THREADS=1.
 """
 
 from statistics import median

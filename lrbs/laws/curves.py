@@ -29,7 +29,8 @@ __all__ = [
 
 REACH = 7.0  # powers of e beyond the points, within which noise scales are searched
 GROW = 12  # doublings of the region of an interval
-FALLS = 8.0  # information criterion by which an arch must win
+FALLS = 8.0  # twice the logarithm of the likelihood, by which an arch must win
+FALLEN = 3.0  # standard deviations by which the arch must fall from its peak to the last batch size
 ROUNDING = 1e-9  # of a logarithm: scatter below it is none
 
 
@@ -270,12 +271,17 @@ class _Search:
         arch, bent = self.line(logs, logs**2)
         what, n, flat = f"these {self.B.size} points", self.B.size, self.line()[1]
         bent, peak = max(bent, n * ROUNDING**2), -arch[1] / (2 * arch[2]) if arch[2] < 0 else np.inf
-        better = n * np.log(self.least / bent) - 2 * (3 - self.numbers)  # difference of information criteria
+        # A corner levels off too, faster than any exponent; it has as many unknowns as an arch.
+        corner = min(self.line(np.minimum(logs, at))[1] for at in _axis(np.sort(logs)[[1, -1]], 99))
+        better = n * np.log(min(self.least, corner) / bent)
         curved = n > 3 and (flat / bent - 1) * (n - 3) / 2 > fdtri(2, n - 3, 0.99)
-        if logs.min() < peak < logs.max() and curved and better > FALLS:
+        fallen = (
+            -arch[2] * (logs.max() - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))
+        )  # in units of the scatter
+        if logs.min() < peak < logs.max() and curved and better > FALLS and fallen > FALLEN:
             raise ValueError(
-                f"learning_rate must not fall again; that of {what} has a peak near B = {np.exp(peak):.3g}, "
-                "and an arch fits far better than any law that levels off: fit the rising side alone"
+                f"learning_rate must not fall again; that of {what} peaks near B = {np.exp(peak):.3g}, and "
+                "an arch fits far better than what levels off, smoothly or at a corner: fit the rising side"
             )
         if flat <= allowed or slope <= 0:
             raise ValueError(
@@ -316,13 +322,8 @@ class _Search:
                 break
             box += touched * (box[:, 1] - box[:, 0])[:, None] * np.array([-1, 1])
         spread = np.sqrt((allowed - sums[inside]) / self.B.size)
-        ends = np.exp(
-            [
-                [(levels[inside] - spread).min(), (levels[inside] + spread).max()],
-                axes[0][columns[[0, -1]]],
-                axes[1][rows[[0, -1]]],
-            ]
-        )
+        limits = np.array([(levels[inside] - spread).min(), (levels[inside] + spread).max()])
+        ends = np.exp([limits, axes[0][columns[[0, -1]]], axes[1][rows[[0, -1]]]])
         # At an end of what was searched nothing is known.
         open_ends = np.array([[columns[0] == 0, columns[-1] == 160], [rows[0] == 0, rows[-1] == 160]])
         ends[1:][open_ends & (box == self.box)] = np.nan
