@@ -1,4 +1,4 @@
-"""Inputs that people met in public, with numbers of our own: each gives the right value, or a true refusal."""
+"""Inputs that people met in public, numbers of our own: each gives the right value, or a true refusal."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_what_a_fixed_exponent_resolves_has_an_interval():
 
 
 def test_no_number_without_its_error_at_eight_per_cent_of_scatter(rng):
-    """Of 40 curves with scale 300: refused, or an interval; those that hold it, within four standard errors."""
+    """Of 40 curves with scale 300: refused, or an interval that holds it, within four standard errors."""
     held, refused = [], 0
     for _ in range(40):
         curve = power_saturation(SIZES, 1e-3, 300.0) * np.exp(0.08 * rng.standard_normal(7))
@@ -302,7 +302,7 @@ def test_mistakes_contradict_the_model(mistake, rng):
     }
     estimate = calls[mistake]()
     assert estimate.contradiction and not estimate.resolved
-    with pytest.raises(ValueError, match="more steps will not mend that. Are the parts independent draws"):
+    with pytest.raises(ValueError, match=r"more steps will not mend that\. Are the parts independent draws"):
         _ = estimate.simple_noise_scale
 
 

@@ -73,7 +73,7 @@ def test_a_fit_prints_its_intervals_and_widens_them():
 def test_an_interval_that_does_not_end_says_so():
     """At a level that nothing contradicts: above all that was searched, or below."""
     fit = fit_saturation(
-        SIZES[:6], power_saturation(SIZES[:6], 0.01, 100.0, 1.0) * [1.02, 0.98, 0.99, 1.01, 1.0, 0.99]
+        SIZES[:6], power_saturation(SIZES[:6], 0.01, 1000.0, 1.0) * [1.02, 0.98, 0.99, 1.01, 1.0, 0.99]
     )
     low, high = fit.interval(0.9999)["noise_scale"]
     assert 0 <= low < fit.noise_scale < high == np.inf

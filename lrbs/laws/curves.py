@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -104,6 +104,8 @@ class SaturationFit:
         ln learning_rate minus the curve.
     freedom : int
         Number of points less that of what was fitted.
+    search : object
+        The sums of squares, from which intervals come.
     """
 
     limit: float
@@ -112,7 +114,7 @@ class SaturationFit:
     covariance: Array
     residuals: Array
     freedom: int
-    _search: _Search
+    search: _Search = field(repr=False)
 
     def __iter__(self) -> Iterator[float]:
         return iter((self.limit, self.noise_scale, self.exponent))
@@ -149,10 +151,15 @@ class SaturationFit:
         -------
         dict
             An end is 0 or inf where nothing within a factor of 1000 beyond the points is contradicted.
+
+        Raises
+        ------
+        ValueError
+            If `level` is not in (0, 1).
         """
         if not 0 < level < 1:
             raise ValueError(f"level must be in (0, 1); got {level!r}")
-        return self._search.interval(level, self)
+        return self.search.interval(level, self)
 
     def __str__(self) -> str:
         (a, b), (c, d), (e, f) = self.interval().values()
@@ -191,7 +198,7 @@ def fit_power_saturation(
 
 
 def fit_saturation(batch_size: ArrayLike, learning_rate: ArrayLike, exponent: float = 1.0) -> SaturationFit:
-    """Limit and noise scale of a curve with a known exponent; the rest as for :func:`fit_power_saturation`.
+    """Limit and noise scale of the nearest curve with a known exponent.
 
     Parameters
     ----------
@@ -203,6 +210,11 @@ def fit_saturation(batch_size: ArrayLike, learning_rate: ArrayLike, exponent: fl
     Returns
     -------
     SaturationFit
+
+    Raises
+    ------
+    ValueError
+        If a constant or a power of B is not contradicted (F test at 95 %), or the curve falls again.
     """
     return _Search(batch_size, learning_rate, float(positive(exponent, "exponent", 0))).fit()
 
@@ -281,7 +293,7 @@ class _Search:
         bent, peak = max(bent, n * ROUNDING**2), -arch[1] / (2 * arch[2]) if arch[2] < 0 else np.inf
         # A corner levels off too, faster than any exponent; it has as many unknowns as an arch.
         corner = min(self.line(np.minimum(logs, at))[1] for at in _axis(np.sort(logs)[[1, -1]], 99))
-        better = n * np.log(min(self.least, corner) / bent)
+        better = n * np.log(max(min(self.least, corner), n * ROUNDING**2) / bent)
         curved = n > 3 and (flat / bent - 1) * (n - 3) / 2 > fdtri(2, n - 3, 0.99)
         fallen = (
             -arch[2] * (logs.max() - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))

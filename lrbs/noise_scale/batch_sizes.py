@@ -37,7 +37,7 @@ def noise_scale_from_batch_sizes(
     norms : array_like, shape (steps, sizes) or (gradients,)
         Norms of batch gradients before clipping, not their squares. In two dimensions a row is a step of a
         run, whose batches may be parts of each other; in one, each is a gradient of its own, all at one set
-        of weights, as many of each size as there happen to be.
+        of weights, any number of each size.
     batch_size : array_like
         B; in `unit`. One for each column, or for each norm.
     reduction : {"mean", "sum"}, optional

@@ -97,7 +97,7 @@ def noise_scale_from_update_rms(
     unit : str, optional
         What `batch_size` counts.
     skip_nonfinite : bool, optional
-        As for :func:`noise_scale_from_momentum`.
+        Leave out steps with inf or nan, and count them in `skipped`.
 
     Returns
     -------

@@ -80,6 +80,7 @@ def noise_scale_from_samples(
 def _one_pass(blocks: Iterable[Array], unit: str) -> NoiseScaleEstimate:
     sums = _Sums()
     for block in blocks:
+        gradient = None
         for gradient in block:
             sums.add(gradient)
         del block, gradient  # or they would be held until the next are there
