@@ -1,0 +1,92 @@
+"""What is read off tensors: norms of gradients, and of Adam's updates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import gcd
+from typing import Any
+
+import torch
+
+ADAM = (torch.optim.Adam, torch.optim.AdamW)
+SAMPLED = 2**16  # coordinates of Adam's update that are looked at
+
+
+def refuse_sharded(weights: Sequence[Any]) -> None:
+    """Parts of a step show their noise before they are averaged, which a shard of a gradient never is."""
+    for weight in weights:
+        kind = next(
+            (
+                kind
+                for mark, kind in (
+                    ("_local_tensor", "DTensor, as FSDP2 and tensor parallelism make"),
+                    ("_is_flat_param", "FSDP's flat parameter"),
+                    ("_fsdp_flattened", "FSDP's"),
+                    ("ds_id", "DeepSpeed ZeRO-3's"),
+                )
+                if hasattr(weight, mark)
+            ),
+            None,
+        )
+        if kind:
+            raise ValueError(
+                f"parameters must be whole on each rank; got one of shape {tuple(weight.shape)} that is "
+                f"sharded ({kind}): its gradient is averaged over ranks as it is formed, and the noise between "
+                "them is gone before a monitor sees it. Measure a shorter run under DistributedDataParallel, "
+                "or log gradient norms at two batch sizes for lrbs.noise_scale_from_two_batches"
+            )
+
+
+def square(tensor: Any) -> Any:
+    """Sum of squares, at least in single precision, without waiting for the device."""
+    tensor = tensor.detach()
+    if tensor.is_sparse:
+        tensor = tensor.coalesce().values()
+    exact = tensor.dtype in (torch.float32, torch.float64)
+    if exact and tensor.is_contiguous() and tensor.numel() < 2**31:
+        flat = tensor.view(-1)
+        return torch.dot(flat, flat)  # faster and more exact than a norm
+    return torch.linalg.vector_norm(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32)).square()
+
+
+def total(squares: Sequence[Any]) -> Any:
+    """Their sum, on the device of the first."""
+    return torch.stack([each.to(squares[0].device, squares[0].dtype) for each in squares]).sum()
+
+
+def update_square(optimizer: Any) -> list[Any]:
+    """Mean square of the update that Adam has just made, over a sample of coordinates that have gradients.
+
+    One number, or none: without learning rate and weight decay, and for Adam and AdamW alone.
+    """
+    if not isinstance(optimizer, ADAM):
+        return []
+    stride = sum(p.numel() for p in optimizer.state) // SAMPLED + 1
+    squares, counts = [], []
+    for group in optimizer.param_groups:
+        beta1, beta2 = group["betas"]
+        states = [optimizer.state[p] for p in group["params"] if p in optimizer.state]
+        if not states:
+            continue
+        firsts = [_sample(state["exp_avg"], stride) for state in states]
+        second = "max_exp_avg_sq" if group.get("amsgrad") else "exp_avg_sq"
+        seconds = torch.cat([_sample(state[second], stride) for state in states])
+        first = torch.cat(firsts)
+        sizes = torch.tensor([sample.numel() for sample in firsts])
+        steps = torch.stack([torch.as_tensor(state["step"]) for state in states])
+        steps = steps.to("cpu" if steps.device.type == "cpu" else first.device)
+        shrunk = [
+            torch.repeat_interleave(1 - beta**steps, sizes.to(steps.device)).to(first)
+            for beta in (beta1, beta2)
+        ]
+        update = first / shrunk[0] / ((seconds / shrunk[1]).sqrt() + group["eps"])
+        squares.append(torch.dot(update, update))
+        counts.append((seconds > 0).sum())
+    return [sum(squares) / sum(counts)] if squares else []
+
+
+def _sample(tensor: Any, stride: int) -> Any:
+    """Every so many entries, in steps that meet all columns."""
+    while tensor.ndim and gcd(stride, tensor.shape[-1]) > 1:
+        stride += 1
+    return tensor.reshape(-1)[::stride]
