@@ -31,9 +31,10 @@ def refuse_sharded(weights: Sequence[Any]) -> None:
         if kind:
             raise ValueError(
                 f"parameters must be whole on each rank; got one of shape {tuple(weight.shape)} that is "
-                f"sharded ({kind}): its gradient is averaged over ranks as it is formed, and the noise between "
-                "them is gone before a monitor sees it. Measure a shorter run under DistributedDataParallel, "
-                "or log gradient norms at two batch sizes for lrbs.noise_scale_from_two_batches"
+                f"sharded ({kind}): its gradient is averaged over ranks as it is formed, and the noise "
+                "between them is gone before a monitor sees it. Measure a shorter run under "
+                "DistributedDataParallel, or log gradient norms at two batch sizes for "
+                "lrbs.noise_scale_from_two_batches"
             )
 
 
@@ -54,6 +55,11 @@ def total(squares: Sequence[Any]) -> Any:
     return torch.stack([each.to(squares[0].device, squares[0].dtype) for each in squares]).sum()
 
 
+def precision(device: Any) -> Any:
+    """The best that a device has."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def update_square(optimizer: Any) -> list[Any]:
     """Mean square of the update that Adam has just made, over a sample of coordinates that have gradients.
 
@@ -64,24 +70,19 @@ def update_square(optimizer: Any) -> list[Any]:
     stride = sum(p.numel() for p in optimizer.state) // SAMPLED + 1
     squares, counts = [], []
     for group in optimizer.param_groups:
-        beta1, beta2 = group["betas"]
         states = [optimizer.state[p] for p in group["params"] if p in optimizer.state]
         if not states:
             continue
-        firsts = [_sample(state["exp_avg"], stride) for state in states]
-        second = "max_exp_avg_sq" if group.get("amsgrad") else "exp_avg_sq"
-        seconds = torch.cat([_sample(state[second], stride) for state in states])
-        first = torch.cat(firsts)
-        sizes = torch.tensor([sample.numel() for sample in firsts])
+        square = "max_exp_avg_sq" if group.get("amsgrad") else "exp_avg_sq"
+        samples = [(_sample(s["exp_avg"], stride), _sample(s[square], stride)) for s in states]
+        first, second = (torch.cat(column) for column in zip(*samples, strict=True))
         steps = torch.stack([torch.as_tensor(state["step"]) for state in states])
-        steps = steps.to("cpu" if steps.device.type == "cpu" else first.device)
-        shrunk = [
-            torch.repeat_interleave(1 - beta**steps, sizes.to(steps.device)).to(first)
-            for beta in (beta1, beta2)
-        ]
-        update = first / shrunk[0] / ((seconds / shrunk[1]).sqrt() + group["eps"])
+        steps = steps.to(precision(steps.device))  # 1 - beta2 has few digits in single
+        sizes = torch.tensor([len(sample) for sample, _ in samples], device=steps.device)
+        shrunk = [torch.repeat_interleave(1 - beta**steps, sizes).to(first) for beta in group["betas"]]
+        update = first / shrunk[0] / ((second / shrunk[1]).sqrt() + group["eps"])
         squares.append(torch.dot(update, update))
-        counts.append((seconds > 0).sum())
+        counts.append((second > 0).sum())
     return [sum(squares) / sum(counts)] if squares else []
 
 

@@ -30,7 +30,7 @@ try:
 except ImportError as error:
     raise ImportError("lrbs.torch needs PyTorch, which is not installed: pip install lrbs[torch]") from error
 
-from lrbs.torch.gradients import ADAM, refuse_sharded, square, total, update_square
+from lrbs.torch.gradients import ADAM, precision, refuse_sharded, square, total, update_square
 from lrbs.torch.probe import Probe, probed
 
 __all__ = ["NoiseMonitor"]
@@ -352,9 +352,9 @@ class NoiseMonitor:
         if not self._rows:
             return
         device = self._rows[0][0].device
-        precision = torch.float32 if device.type == "mps" else torch.float64
-        measured = [torch.stack([part, whole]).to(device, precision) for part, whole, _ in self._rows]
-        numbers = torch.tensor([row for *_, row in self._rows], device=device, dtype=precision)
+        best = precision(device)
+        measured = [torch.stack([part, whole]).to(device, best) for part, whole, _ in self._rows]
+        numbers = torch.tensor([row for *_, row in self._rows], device=device, dtype=best)
         table = torch.cat([torch.stack(measured), numbers], dim=1)
         self._rows = []
         if self._ranks > 1:

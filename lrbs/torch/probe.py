@@ -64,9 +64,10 @@ def probed(optimizers: Sequence[Any], loss: Callable[[Any], Any], batches: Itera
             updates = [_update(o, dict(zip(every, gradients, strict=True))) for o in optimizers]
             with_graph = _gradients(loss(second), every, create_graph=True)
             for found, update in zip(pairs, updates, strict=True):
-                slope = _dot([update.get(p) for p in every], with_graph)
-                products = _gradients(slope, every, retain_graph=True)
-                found.append((float(slope), float(_dot([update.get(p) for p in every], products))))
+                phi = [update.get(p) for p in every]
+                slope = _dot(phi, with_graph)
+                curvature = _dot(phi, _gradients(slope, every, retain_graph=True))
+                found.append((slope.item(), curvature.item()))
             del with_graph, slope  # a graph refers to itself through its weights
     if len(pairs[0]) < 2:
         raise ValueError(f"batches must make at least 2 pairs, 4 batches; got {len(pairs[0])} pairs")
