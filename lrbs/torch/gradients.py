@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+EXACT = (torch.float32, torch.float64)
 ADAM = (torch.optim.Adam, torch.optim.AdamW)
-SAMPLED = 2**16  # coordinates of Adam's update that are looked at
+SAMPLED = 2**14  # coordinates of Adam's update that are looked at
 
 
 def refuse_sharded(weights: Sequence[Any]) -> None:
@@ -40,11 +41,9 @@ def refuse_sharded(weights: Sequence[Any]) -> None:
 
 def square(tensor: Any) -> Any:
     """Sum of squares, at least in single precision, without waiting for the device."""
-    tensor = tensor.detach()
     if tensor.is_sparse:
         tensor = tensor.coalesce().values()
-    exact = tensor.dtype in (torch.float32, torch.float64)
-    if exact and tensor.is_contiguous() and tensor.numel() < 2**31:
+    if tensor.dtype in EXACT and tensor.is_contiguous() and tensor.numel() < 2**31:
         flat = tensor.view(-1)
         return torch.dot(flat, flat)  # faster and more exact than a norm
     return torch.linalg.vector_norm(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32)).square()
@@ -52,7 +51,10 @@ def square(tensor: Any) -> Any:
 
 def total(squares: Sequence[Any]) -> Any:
     """Their sum, on the device of the first."""
-    return torch.stack([each.to(squares[0].device, squares[0].dtype) for each in squares]).sum()
+    device = squares[0].device
+    if any(each.device != device for each in squares):
+        squares = [each.to(device) for each in squares]
+    return torch.stack(squares).sum()
 
 
 def precision(device: Any) -> Any:

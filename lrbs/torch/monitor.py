@@ -36,6 +36,7 @@ from lrbs.torch.probe import Probe, probed
 __all__ = ["NoiseMonitor"]
 
 Item = TypeVar("Item")
+RMS_EVERY = 4  # measured steps between two looks at Adam's update, which cost as much as two at gradients
 
 
 class NoiseMonitor:
@@ -176,7 +177,7 @@ class NoiseMonitor:
                 "a parameter has had two gradients since the last update: call update after each backward(), "
                 "and use checkpointing with use_reentrant=False"
             )
-        whole = total([square(p.grad) for p in self._weights if p.grad is not None])
+        whole = total([square(g) for p in self._weights if (g := p.grad) is not None])
         # A first part that no other rank is averaged with is the whole up to now.
         alone = not self._parts and self._ranks == 1
         part = whole if alone else total(squares)
@@ -321,6 +322,11 @@ class NoiseMonitor:
 
     def _close(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """Before the optimiser's step: all parts are there."""
+        if self._arrived:  # backward passes that update was not told of
+            self._arrived.clear()
+            self._squares.clear()
+            self.skipped += 1
+            self._forget_step()
         if not self._parts:
             return
         sizes = np.array([size for _, size in self._parts])
@@ -333,7 +339,7 @@ class NoiseMonitor:
 
     def _stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """After the optimiser's step."""
-        if self._listening:
+        if self._listening and self.step // self.every % RMS_EVERY == 0:
             self._rms_rows += update_square(optimizer)
         if optimizer is self.optimizers[-1]:
             self.step += 1

@@ -28,7 +28,7 @@ class NoiseReport:
     memories : tuple of float
         Their lengths in steps.
     skipped : int
-        Steps that overflowed or were never taken.
+        Steps that overflowed, were never taken, or had a backward pass without `update`.
     single : int
         Steps of one micro-batch on one rank, which tell nothing of the noise.
     update_rms : float or None
@@ -107,7 +107,7 @@ class NoiseReport:
         if self.single:
             rows.append((f"{self.single} steps", "of one micro-batch on one rank: a noise scale needs two"))
         if self.skipped:
-            rows.append((f"{self.skipped} steps", "left out: not finite, or never taken"))
+            rows.append((f"{self.skipped} steps", "left out: not finite, never taken, or without update"))
         if self.update_rms is not None:
             reading = f"; {self.from_update_rms}" if self.from_update_rms else ""
             rows.append(("update RMS", f"{self.update_rms:.4f}{reading}"))
