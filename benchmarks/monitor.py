@@ -2,8 +2,8 @@
 
     python -m benchmarks.monitor
 
-Processor time on one thread, spent in the monitor and outside it in the same steps: two micro-batches and AdamW.
-Aim for language models of a million weights and more: less than 2 %.
+Processor time on one thread, spent in the monitor and outside it in the same steps: two micro-batches and
+AdamW. Aim for language models of a million weights and more: less than 2 %.
 """
 
 import time
@@ -58,7 +58,7 @@ class Watched(NoiseMonitor):
 
 
 def costs(model: nn.Module, batch: Any, every: int, steps: int) -> tuple[float, float]:
-    """Time in the monitor over time outside it, and what a pair of batches of the probe costs in gradients."""
+    """Time in the monitor over time outside it, and what a pair of the probe's batches costs in gradients."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
     monitor = Watched(optimizer, every=every)
 

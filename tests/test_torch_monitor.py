@@ -1,9 +1,11 @@
 """The monitor for PyTorch against the NumPy laboratory, autograd in full, and training without it."""
 
 import json
+import runpy
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -150,7 +152,7 @@ def test_unequal_micro_batches_by_draws(data, reduction, assert_within) -> None:
     parameters = parameters_of(w)
     optimizers = optimizers_of("SGD", parameters, lr=0.0)
     monitor = monitor_of(optimizers, reduction=reduction)
-    train(optimizers, parameters, batches_of(data, [2, 5, 14], 400), monitor, reduction=reduction)
+    train(optimizers, parameters, batches_of(data, [2, 5, 14], 150), monitor, reduction=reduction)
     long = monitor.compute().long
     assert_within(long.trace, np.trace(model.covariance.dense()), long.trace_se)
     assert_within(long.squared_gradient, model.gradient @ model.gradient, long.squared_gradient_se)
@@ -277,7 +279,7 @@ def test_two_ranks(tmp_path, rng) -> None:
 def test_resumed_run_goes_on_as_if_nothing_had_happened(data, tmp_path) -> None:
     import torch
 
-    steps = batches_of(data, [8, 8], 120)
+    steps = batches_of(data, [8, 8], 24)
 
     def run(cut):
         parameters = parameters_of(NETWORK.initial_weights(1))
@@ -291,7 +293,7 @@ def test_resumed_run_goes_on_as_if_nothing_had_happened(data, tmp_path) -> None:
         train(optimizers, parameters, steps[cut:], other)
         return other.compute().as_dict()
 
-    assert run(60) == run(0) == run(120)
+    assert run(12) == run(0) == run(24)
 
 
 def test_training_is_the_same_with_monitor_and_probe(data) -> None:
@@ -320,7 +322,7 @@ def test_update_rms_is_that_of_the_steps_taken(data) -> None:
         monitor = monitor_of(optimizer)
         path = train([optimizer], parameters, batches_of(data, [8, 8], 40), monitor)
         path.append(vector_of(parameters))
-        rms = [root_mean_square((before - after) / 1e-2) for before, after in pairwise(path)]
+        rms = [root_mean_square((before - after) / 1e-2) for before, after in pairwise(path)][::4]
         report = monitor.compute()
         np.testing.assert_allclose(list(monitor._rms), rms, rtol=1e-9)
         assert report.update_rms == pytest.approx(np.sqrt(np.mean(np.square(rms[-2:]))), rel=1e-9)
@@ -334,8 +336,7 @@ def test_reading_of_the_update_rms(rng) -> None:
     weights = torch.nn.Parameter(torch.zeros(3000, dtype=torch.float64))
     optimizer = torch.optim.Adam([weights], lr=0.0, betas=(0.5, 0.999))
     monitor = monitor_of(optimizer, memories=(20, 500))
-    monitor._weights  # noqa: B018
-    for _ in range(400):
+    for _ in range(240):
         for _ in range(2):
             noise = torch.tensor(rng.standard_normal(3000) * np.sqrt(40 / 8))
             (weights @ (1 + noise) / 2).backward()
@@ -504,6 +505,8 @@ def test_what_cannot_be_measured_is_said(data) -> None:
     mean_loss(parameters, data).backward()
     with pytest.raises(ValueError, match="batch_size must be positive"):
         monitor.update(0)
+    optimizers[0].step()  # a step that update was not told of is no step of one part
+    assert monitor.compute().skipped == 1 and "1 steps         left out" in str(monitor)
     for options, message in (
         ({"reduction": "max"}, "reduction"),
         ({"memories": (50, 10)}, "memories"),
@@ -521,11 +524,11 @@ def test_what_cannot_be_measured_is_said(data) -> None:
 def test_progress_with_tqdm_and_without(data, monkeypatch, capsys) -> None:
     parameters = parameters_of(NETWORK.initial_weights(1))
     optimizers = optimizers_of("SGD", parameters)
-    monitor = monitor_of(optimizers, log_every=3)
+    monitor = monitor_of(optimizers)
     steps = batches_of(data, [8, 8], 6)
     monkeypatch.setitem(sys.modules, "tqdm", None)
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    for step in monitor.progress(steps):
+    for step in monitor.progress(steps, every=3):
         train(optimizers, parameters, [step], monitor)
     assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["step 3", "step 6"]
 
@@ -639,7 +642,7 @@ def test_probe_finds_the_law_of_one_step(data, assert_within) -> None:
     import torch
 
     monitor = monitor_of(torch.optim.SGD(parameters, lr=0.1))
-    batches = [step[0] for step in batches_of(data, [8], 400, seed=7)]
+    batches = [step[0] for step in batches_of(data, [8], 200, seed=7)]
     (probed,) = monitor.probe(lambda batch: mean_loss(parameters, batch), batches)
     exact = lrbs.expected_step(local_model(NETWORK, w, data), lrbs.SGD(), 8, lrbs.exact)
     assert_within(probed.step.optimal_lr, exact.optimal_lr, probed.step.optimal_lr_se)
@@ -653,6 +656,64 @@ def test_probe_where_the_loss_curves_downwards() -> None:
     monitor = monitor_of(torch.optim.SGD([weights], lr=0.0))
     probe = monitor.probe(lambda x: -(weights**2).sum() + weights @ x, torch.rand(4, 2))
     assert "no best one" in str(probe)
+
+
+# What the book shows, as it stands there.
+USAGE = """
+from lrbs.torch import NoiseMonitor
+
+monitor = NoiseMonitor(optimizer, unit="sequences", log="noise.jsonl")
+
+for micro_batches in monitor.progress(loader):                # a step each
+    for inputs, targets in micro_batches:
+        loss = loss_function(model(inputs), targets) / len(micro_batches)
+        loss.backward()
+        monitor.update(len(inputs))                           # after each backward, before clipping
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+
+print(monitor)
+print(monitor.probe(lambda batch: loss_function(model(batch[0]), batch[1]), test_batches))
+"""
+
+
+def test_usage_as_the_book_shows_it(monkeypatch, tmp_path, capsys) -> None:
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(20, 16), torch.nn.Tanh(), torch.nn.Linear(16, 5))
+    inputs = torch.randn(100, 4, 8, 20)
+    targets = inputs[..., :5].argmax(dim=-1)
+    batches = [list(zip(*step, strict=True)) for step in zip(inputs, targets, strict=True)]
+    names = {
+        "torch": torch,
+        "model": model,
+        "optimizer": torch.optim.AdamW(model.parameters(), lr=3e-3),
+        "loader": batches,
+        "loss_function": torch.nn.functional.cross_entropy,
+        "test_batches": [
+            (x.flatten(0, 1), y.flatten()) for x, y in zip(inputs[:8], targets[:8], strict=True)
+        ],
+    }
+    exec(USAGE, names)
+    said = capsys.readouterr().out
+    assert "step 100        AdamW, batches of 32 sequences\nlast 50 steps" in said
+    assert "AdamW: learning rate 0.003; best for one step" in said
+    lines = [json.loads(line) for line in (tmp_path / "noise.jsonl").read_text("utf-8").splitlines()]
+    assert [line["step"] for line in lines] == [50, 100] and lines[-1]["noise_scale"]["resolved"]
+
+
+def test_example_runs(monkeypatch, tmp_path, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    example = Path(__file__).resolve().parent.parent / "examples" / "monitor_digits.py"
+    runpy.run_path(str(example), run_name="__main__")
+    said = capsys.readouterr().out
+    assert "AdamW, batches of 64 samples" in said and "step   50  noise scale" in said
+    assert "no plan yet" in said or "512" in said
+    assert (tmp_path / "noise.png").stat().st_size > 5_000
 
 
 def test_nothing_imports_torch_unless_it_is_asked_for() -> None:

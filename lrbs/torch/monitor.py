@@ -13,15 +13,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lrbs.laws.averaging import ema_noise_factor
-from lrbs.noise_scale import (
-    NoiseScaleEstimate,
-    RunningNoiseScale,
-    noise_scale_from_update_rms,
-    two_batch_moments,
-)
+from lrbs.noise_scale import RunningNoiseScale, two_batch_moments
 from lrbs.noise_scale.gradients import Reduction, batch_mean
-from lrbs.torch.report import NoiseReport
+from lrbs.torch.report import NoiseReport, read_update_rms, settings_of
 from lrbs.validation import count, positive
 
 try:
@@ -191,7 +185,9 @@ class NoiseMonitor:
         estimates = [running.estimate if running.steps > 1 else None for running in self._running]
         main = max(self.optimizers[0].param_groups, key=lambda group: sum(p.numel() for p in group["params"]))
         batch_size = fmean(self._sizes) if self._sizes else nan
-        rms, reading = self._read_rms(batch_size)
+        adam = next((o for o in self.optimizers if isinstance(o, ADAM)), None)
+        betas = adam.param_groups[0]["betas"] if adam else ()
+        rms, reading = read_update_rms(list(self._rms), betas, self.memories[0], batch_size, self.unit)
         return NoiseReport(
             step=self.step,
             batch_size=batch_size,
@@ -204,7 +200,7 @@ class NoiseMonitor:
             update_rms=rms,
             from_update_rms=reading,
             optimizer=type(self.optimizers[0]).__name__,
-            settings=_settings(main),
+            settings=settings_of(main),
         )
 
     def probe(self, loss: Callable[[Any], Any], batches: Iterable[Any]) -> Probe:
@@ -244,7 +240,7 @@ class NoiseMonitor:
             self._listening = listening
 
     def progress(self, batches: Iterable[Item], every: int = 10) -> Iterator[Item]:
-        """The same batches, with a bar that shows the noise scale; without tqdm a line every `log_every`.
+        """The same batches, with a bar that shows the noise scale; without tqdm lines on standard error.
 
         Parameters
         ----------
@@ -261,15 +257,14 @@ class NoiseMonitor:
                 pass
             else:
                 shown = tqdm(batches)
-        interval = every if hasattr(shown, "set_postfix_str") else self.log_every
         for done, batch in enumerate(shown, start=1):
             yield batch
-            if done % interval == 0:
-                line = self.compute().line
+            if done % every == 0:
+                report = self.compute()  # on all ranks
                 if hasattr(shown, "set_postfix_str"):
-                    shown.set_postfix_str(line)
+                    shown.set_postfix_str(report.line)
                 elif self._rank == 0:
-                    print(f"step {self.step}: {line}", file=sys.stderr)
+                    print(f"step {self.step}: {report.line}", file=sys.stderr)
 
     def state_dict(self) -> dict[str, Any]:
         """All that was measured, as plain numbers: for ``torch.save`` beside model and optimiser.
@@ -279,7 +274,11 @@ class NoiseMonitor:
         if self._ranks == 1:
             self._gather()
         state = {name: getattr(self, name) for name in ("step", "skipped", "single")}
-        running = [{k: _listed(v) for k, v in vars(one).items()} for one in self._running]
+        # Arrays as lists: torch.load refuses those of NumPy unless told to trust the file.
+        running = [
+            {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(one).items()}
+            for one in self._running
+        ]
         return {**state, "running": running, "rms": list(self._rms), "sizes": list(self._sizes)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -292,6 +291,7 @@ class NoiseMonitor:
                 setattr(one, name, np.array(value) if isinstance(value, list) else value)
         self._rms.extend(state["rms"])
         self._sizes.extend(state["sizes"])
+        self._listening = self.step % self.every == 0
 
     def remove(self) -> None:
         """Take the monitor off the model and its optimisers."""
@@ -395,34 +395,3 @@ class NoiseMonitor:
         trace, squared_gradient = two_batch_moments(norm, whole_norm, small, big)
         for running in self._running:
             running.add(float(trace), float(squared_gradient))
-
-    def _read_rms(self, batch_size: float) -> tuple[float | None, NoiseScaleEstimate | None]:
-        """Root mean square of Adam's updates over the short memory, and the reading from the long one."""
-        adam = next((o for o in self.optimizers if isinstance(o, ADAM)), None)
-        if adam is None or not self._rms:
-            return None, None
-        beta1, beta2 = adam.param_groups[0]["betas"]
-        settled = list(self._rms)[int(3 / ema_noise_factor(beta1)) :]
-        recent = np.array(self._rms)[-int(self.memories[0]) :]
-        rms = float(np.sqrt(np.mean(recent**2)))
-        try:
-            reading = noise_scale_from_update_rms(settled, beta1, batch_size, beta2=beta2, unit=self.unit)
-        except ValueError:  # too short a log, or not Adam's stationary state
-            return rms, None
-        return rms, reading
-
-
-def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a parameter group, by the names of this package."""
-    names = {"weight_decay": "weight_decay", "eps": "epsilon", "momentum": "momentum", "betas": "betas"}
-    found: dict[str, Any] = {"learning_rate": float(group["lr"])}
-    for theirs, ours in names.items():
-        if theirs in group:
-            value = group[theirs]
-            found[ours] = [float(v) for v in value] if isinstance(value, (tuple, list)) else float(value)
-    return found
-
-
-def _listed(value: Any) -> Any:
-    """Arrays as lists: ``torch.load`` refuses arrays of NumPy unless told to trust the file."""
-    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
-from lrbs.noise_scale import NoiseScaleEstimate
+import numpy as np
+
+from lrbs.laws.averaging import ema_noise_factor
+from lrbs.noise_scale import NoiseScaleEstimate, noise_scale_from_update_rms
 
 __all__ = ["NoiseReport"]
 
@@ -32,7 +35,7 @@ class NoiseReport:
     single : int
         Steps of one micro-batch on one rank, which tell nothing of the noise.
     update_rms : float or None
-        Adam's, root mean square over the short memory; None for other optimisers.
+        Adam's, root mean square over the last looks, as many as the short memory has steps; else None.
     from_update_rms : NoiseScaleEstimate or None
         What it says of B_simple, once its log is long enough (:func:`lrbs.noise_scale_from_update_rms`).
     optimizer : str
@@ -112,6 +115,31 @@ class NoiseReport:
             reading = f"; {self.from_update_rms}" if self.from_update_rms else ""
             rows.append(("update RMS", f"{self.update_rms:.4f}{reading}"))
         return "\n".join(f"{name:16}{text}" for name, text in rows)
+
+
+def read_update_rms(
+    log: list[float], betas: Sequence[float], memory: float, batch_size: float, unit: str
+) -> tuple[float | None, NoiseScaleEstimate | None]:
+    """Root mean square of Adam's updates over the short memory, and the reading from all of the log."""
+    if not log:
+        return None, None
+    settled = log[int(3 / ema_noise_factor(betas[0])) :]
+    rms = float(np.sqrt(np.mean(np.square(log[-int(memory) :]))))
+    try:
+        return rms, noise_scale_from_update_rms(settled, betas[0], batch_size, beta2=betas[1], unit=unit)
+    except ValueError:  # too short a log, or not Adam's stationary state
+        return rms, None
+
+
+def settings_of(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a parameter group, by the names of this package."""
+    names = {"lr": "learning_rate", "weight_decay": "weight_decay", "eps": "epsilon"}
+    found: dict[str, Any] = {ours: float(group[theirs]) for theirs, ours in names.items() if theirs in group}
+    if "momentum" in group:
+        found["momentum"] = float(group["momentum"])
+    if "betas" in group:
+        found["betas"] = [float(beta) for beta in group["betas"]]
+    return found
 
 
 def _plain(estimate: NoiseScaleEstimate | None) -> dict[str, Any]:
