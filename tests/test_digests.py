@@ -23,6 +23,11 @@ def test_digest_follows_code_and_outputs_but_not_prose() -> None:
     assert digests.digest(notebook(result="3"), []) != current
 
 
+def test_digest_does_not_follow_imports_for_type_checkers() -> None:
+    told = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import a\n    import b\nx = 1\n"
+    assert digests.without_prose(told) == "from typing import TYPE_CHECKING\nx = 1"
+
+
 def test_digest_does_not_follow_comments_and_docstrings() -> None:
     bare = 'class A:\n    def f(self):\n        return "#"'
     told = '"""M."""\n\nclass A:  # c\n    """A.\n\n    B.\n    """\n\n    def f(self):\n        """F."""\n'
@@ -58,7 +63,8 @@ def test_digest_follows_the_files_that_were_loaded_alone(tree: Path) -> None:
 
 
 def test_titles_count_where_code_can_see_them(tree: Path) -> None:
-    files, blind, seeing = ["lrbs/equations.toml"], notebook(), notebook(code="lrbs.formulas")
+    files = ["lrbs/equations.toml"]
+    blind, seeing = notebook(code='run("1.1")  # a sum of formulas'), notebook(code="lrbs.formulas[id].title")
     before = [digests.digest(each, files) for each in (blind, seeing)]
     catalogue = tree / "lrbs" / "equations.toml"
     catalogue.write_text(catalogue.read_text().replace('"T"', '"U"'))
@@ -67,6 +73,9 @@ def test_titles_count_where_code_can_see_them(tree: Path) -> None:
     assert after[1] != before[1]
     catalogue.write_text(catalogue.read_text().replace('"c"', '"d"'))
     assert digests.digest(blind, files) != before[0]
+    unconcerned = digests.digest(notebook(), files)
+    catalogue.write_text(catalogue.read_text().replace('"d"', '"e"'))
+    assert digests.digest(notebook(), files) == unconcerned
 
 
 def test_texts_of_errata_count_where_code_can_see_them(tree: Path) -> None:

@@ -53,23 +53,35 @@ def source(path: Path, code: str) -> Any:
     if path.suffix == ".py":
         return without_prose(text)
     data = tomllib.loads(text)
-    if path.name == "equations.toml" and "formulas" not in code:  # the door to titles and chapters
-        return {id: line["check"] for lines in data.values() for id, line in lines.items()}
+    if path.name == "equations.toml":
+        return lines_seen(data, code)
     if path.stem in ("errata", "validity") and f"checks.{path.stem}(" not in code:
         return None
     return data
 
 
+def lines_seen(catalogue: dict[str, Any], code: str) -> dict[str, Any]:
+    """What code can see of the catalogue: checks of equations that it names, all but titles, or all."""
+    lines = {id: line | {"chapter": page} for page, table in catalogue.items() for id, line in table.items()}
+    if not re.search(r"lrbs\.formulas|import .*\bformulas\b", code):
+        return {id: line["check"] for id, line in lines.items() if id in code}
+    unseen = set() if ".title" in code else {"title"}
+    return {id: {key: line[key] for key in line.keys() - unseen} for id, line in lines.items()}
+
+
 def without_prose(source: str) -> str:
-    """A module without comments, docstrings and blank lines: no output comes from those."""
+    """A module less what makes no output: comments, docstrings, blank lines, imports for type checkers."""
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(source)):
+        idle: ast.stmt | None = None
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            text = node.body[0]
-            for row in range(text.lineno - 1, text.end_lineno or text.lineno):
-                lines[row] = ""
+            idle = node.body[0]
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            idle = node
+        if idle is not None and idle.end_lineno is not None:
+            lines[idle.lineno - 1 : idle.end_lineno] = [""] * (idle.end_lineno - idle.lineno + 1)
     return "\n".join(line.rstrip() for line in lines if line.strip())
