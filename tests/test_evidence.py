@@ -208,7 +208,9 @@ def test_html_table_says_the_same():
     assert cells.open == []
     for cell in ("slope", "1.25", "20 % ok", "depth < 1 & more", "2.02 ± 0.01", "2.0 s.e. ok"):
         assert cell in cells.texts
-    assert cells.texts[0] == str(evidence).splitlines()[-1]  # the line that is seen when the table is folded
+    assert (
+        cells.texts[0] == f"{str(evidence).splitlines()[-1]} (table)"
+    )  # the line that is seen when the table is folded
     assert page.startswith('<details class="lrbs-check"><summary>')
     assert '<details class="lrbs-check" open>' in replace(evidence, folded=False)._repr_html_()
     assert page == evidence._repr_html_()

@@ -214,7 +214,8 @@ class Evidence:
                 f"<tbody>{head}{body}</tbody>" if number else f"<thead>{head}</thead><tbody>{body}</tbody>"
             )
         line = html.escape(self._summary())
-        summary, table = f"<summary>{line}</summary>", f"<table>{''.join(parts)}</table>"
+        # Some windows show no mark at what can be opened, JupyterLab's among them: so a word says it.
+        summary, table = f"<summary>{line} (table)</summary>", f"<table>{''.join(parts)}</table>"
         return f'<details class="lrbs-check"{"" if self.folded else " open"}>{summary}{table}</details>'
 
 
