@@ -273,7 +273,7 @@ class _Search:
         bent, peak = max(bent, n * ROUNDING**2), -arch[1] / (2 * arch[2]) if arch[2] < 0 else np.inf
         # A corner levels off too, faster than any exponent; it has as many unknowns as an arch.
         corner = min(self.line(np.minimum(logs, at))[1] for at in _axis(np.sort(logs)[[1, -1]], 99))
-        better = n * np.log(min(self.least, corner) / bent)
+        better = n * np.log(max(min(self.least, corner), n * ROUNDING**2) / bent)
         curved = n > 3 and (flat / bent - 1) * (n - 3) / 2 > fdtri(2, n - 3, 0.99)
         fallen = (
             -arch[2] * (logs.max() - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))
