@@ -94,7 +94,7 @@ class RunningNoiseScale:
     unit : str, optional
         What batch sizes count.
     short_decay : float, optional
-        That of the shorter memory; decay**4, about a quarter as long, unless told.
+        That of the shorter memory; decay**2, half as long, unless told.
     skip_nonfinite : bool, optional
         Leave out steps with inf or nan, and count them in `skipped`.
 
@@ -129,7 +129,7 @@ class RunningNoiseScale:
         skip_nonfinite: bool = False,
     ) -> None:
         self.decay, self.unit = float(positive(decay, "decay", ndim=0)), unit
-        short = self.decay**4 if short_decay is None else short_decay
+        short = self.decay**2 if short_decay is None else short_decay
         self.short_decay = float(positive(short, "short_decay", ndim=0))
         if self.decay > 1:
             raise ValueError(f"decay must be in (0, 1]; got {self.decay:.6g}")
