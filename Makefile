@@ -63,6 +63,7 @@ pdf: book
 # How heavy pages are, how soon they show, how quick figures follow their sliders.
 benchmarks: book
 	$(RUN) -m benchmarks.pages
+	$(RUN) -m benchmarks.one_pass
 
 # Whether the addresses of other hosts that the book names still answer. Needs a network.
 links: $(VENDORED)

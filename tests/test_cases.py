@@ -221,13 +221,14 @@ def test_a_bad_sample_is_named():
 
 # ------------------------------------------------------------------------------------------ 6 and 7: norms
 def test_norms_are_what_is_wanted():
-    """Everywhere the same: norms; their squares in their place contradict the model, or miss by far."""
+    """Everywhere the same: norms. Squares in their place contradict the model."""
     rng, g = np.random.default_rng(0), np.full(2000, 0.05)
     small, big = (
         np.linalg.norm(g + rng.standard_normal((200, 2000)) / np.sqrt(n), axis=1) for n in (32, 256)
     )
     low, high = lrbs.noise_scale_from_two_batches(small, big, 32, 256).interval()
     assert low < 400 < high and high / low < 1.1
+    assert lrbs.noise_scale_from_two_batches(small**2, big**2, 32, 256).contradiction
 
 
 def five_sizes():
