@@ -68,6 +68,7 @@ pdf: book
 benchmarks: book
 	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.pages
+	$(RUN) -m benchmarks.one_pass
 
 # Whether the addresses of other hosts that the book names still answer. Needs a network.
 links: $(VENDORED)

@@ -32,10 +32,9 @@ def real_array(
     """
     try:
         array = np.asarray(_unwrapped(value))
-        if np.iscomplexobj(array):
-            raise TypeError("complex numbers")
         if array.dtype.kind not in "biufO":
-            raise TypeError(f"entries of type {array.dtype}")
+            kind = "complex numbers" if array.dtype.kind == "c" else f"entries of type {array.dtype}"
+            raise TypeError(kind)
         array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(

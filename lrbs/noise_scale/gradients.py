@@ -178,7 +178,8 @@ def gradient_blocks(gradients: ArrayLike | Iterable[ArrayLike], *, finite: bool 
                 f"gradients must not come as lists of {len(item)} vectors of one length: numpy.stack makes a "
                 "block of that many gradients of them, numpy.concatenate one gradient"
             )
-        block = np.atleast_2d(real_array(vector, "gradients", ndim=(1, 2), finite=finite))
+        block = real_array(vector, "gradients", ndim=(1, 2), finite=finite)
+        block = block if block.ndim == 2 else block[None]
         if size not in (None, block.shape[1]):
             raise ValueError(f"gradients must have one size; got {size} and {block.shape[1]}")
         size = block.shape[1]

@@ -40,8 +40,9 @@ def noise_scale_from_momentum(
         |m_t| and |g_t| of consecutive steps, after the average has settled. m is the normalised average,
         (1 - momentum) times the buffer of libraries that keep the sum. Both of gradients before clipping,
         or both after: PyTorch's ``clip_grad_norm_`` returns the norm before, while Adam's ``exp_avg`` holds
-        clipped gradients. Where clipping was at work, take the norm again after it; the noise scale is then
-        that of clipped gradients.
+        clipped gradients, and from the two together the noise scale comes out far too large, or
+        contradicted. Where clipping was at work, take the norm again after it; the noise scale is then that
+        of clipped gradients.
     momentum : float
     batch_size : float
         In `unit`.

@@ -97,7 +97,7 @@ class RunningNoiseScale:
     unit : str, optional
         What batch sizes count.
     short_decay : float, optional
-        That of the shorter memory; decay**4, about a quarter as long, unless told.
+        That of the shorter memory; decay**2, half as long, unless told.
     skip_nonfinite : bool, optional
         Leave out steps with inf or nan, and count them in `skipped`.
 
@@ -137,7 +137,7 @@ class RunningNoiseScale:
         skip_nonfinite: bool = False,
     ) -> None:
         self.decay, self.unit = float(positive(decay, "decay", ndim=0)), unit
-        short = self.decay**4 if short_decay is None else short_decay
+        short = self.decay**2 if short_decay is None else short_decay
         self.short_decay = float(positive(short, "short_decay", ndim=0))
         if self.decay > 1:
             raise ValueError(f"decay must be in (0, 1]; got {self.decay:.6g}")
@@ -147,6 +147,7 @@ class RunningNoiseScale:
         self._decays = np.array([self.decay, self.short_decay])  # the long memory and the short one
         self._weight, self._products = np.zeros(2), np.zeros((2, 2))
         self._means, self._scatter = np.zeros((2, 2)), np.zeros((2, 2))
+        self._last, self._jumps = np.zeros(2), np.zeros((2, 2))
 
     def add(self, trace: float, squared_gradient: float) -> None:
         """Take in one step's unbiased estimates.
@@ -166,6 +167,8 @@ class RunningNoiseScale:
         if not np.isfinite(pair).all():
             self.skipped += 1
             return
+        jump = pair - self._last if self.steps else np.zeros(2)
+        self._last, self._jumps = pair, self.decay * self._jumps + np.outer(jump, jump) / 2
         self.steps += 1
         past = self._decays * self._weight
         self._weight = past + 1
@@ -194,30 +197,32 @@ class RunningNoiseScale:
         covariance = self._scatter / self._weight[0] / (effective - 1)
         trace, square = self._means[0].tolist()
         estimate = NoiseScaleEstimate(trace, square, covariance, self.unit, effective - 1, self.skipped)
-        drift = self._drift(estimate)
-        return replace(estimate, note=self._late() if abs(drift.value) > 3 * drift.standard_error else "")
+        value, error = self._drift()
+        return replace(estimate, note=self._late() if abs(value) > 3 * error else "")
 
     @property
     def drift(self) -> Drift:
         """How far the short memory reads above the long one: positive while the noise scale rises.
 
         To first order ln(B_short/B_long), as the difference of two shares, tr(Sigma) short over long less
-        |g|^2 short over long: a |g|^2 near zero in a few steps is divided by nowhere. Beyond three of its
-        standard errors the `estimate` is late, and says so. nan where a long average is not positive, or
+        |g|^2 short over long: nothing is divided by a |g|^2 of few steps, which may be near 0. The error is
+        that of independent steps, from how much they differ from one to the next, which no trend enters.
+        Beyond three of it the `estimate` is late, and says so. nan where a long average is not positive, or
         both memories are one.
         """
-        return self._drift(self.estimate)
+        return self._drift()
 
-    def _drift(self, estimate: NoiseScaleEstimate) -> Drift:
+    def _drift(self) -> Drift:
         long, short = self._means
         # Variance of the difference of two weighted means, for steps of variance one.
         weights = self._products / np.outer(self._weight, self._weight)
         factor = weights[1, 1] - 2 * weights[0, 1] + weights[0, 0]
-        if (long <= 0).any() or not factor > ROUNDING * weights[0, 0]:
+        if self.steps < 2 or (long <= 0).any() or not factor > ROUNDING * weights[0, 0]:
             return Drift(np.nan, np.nan)
         slopes = np.array([1.0, -1.0]) / long
-        variance = slopes @ estimate.covariance @ slopes * factor / weights[0, 0]
-        return Drift(float(slopes @ short), float(np.sqrt(variance)))
+        # The first step follows none.
+        variance = slopes @ self._jumps @ slopes / (self._weight[0] - self.decay ** (self.steps - 1))
+        return Drift(float(slopes @ short), float(np.sqrt(variance * factor)))
 
     def _late(self) -> str:
         (N, D), (n, d) = self._means

@@ -16,7 +16,7 @@ from lrbs.validation import Array, count, real_array
 __all__ = ["noise_scale_from_samples"]
 
 GROUPS = 16  # for norms whose errors need parts
-PIECE = 2**16  # numbers
+PIECE = 2**17  # numbers
 CLOSE = 1e-4  # below this share of its square, a deviation found by subtracting squares has lost digits
 
 
@@ -108,11 +108,12 @@ class _Sums:
             self.total = np.zeros(gradient.size)
         square = product = 0.0
         for x, total in _pieces(gradient, self.total):
-            square += float(x @ x)
-            product += float(x @ total)
+            square += x.dot(x)
+            product += x.dot(total)
             np.add(total, x, out=total)
         if not isfinite(square + product):
             real_array(gradient, f"gradient {self.seen}")
+        square, product = float(square), float(product)
         k, length = self.seen, self.length
         self.seen, self.length = k + 1, length + 2 * product + square
         if not k:
@@ -146,5 +147,8 @@ class _Sums:
 
 def _pieces(gradient: Array, total: Array) -> Iterator[tuple[Array, Array]]:
     """Both in pieces that fit the processor's cache."""
+    if gradient.size <= PIECE:
+        yield gradient, total
+        return
     for start in range(0, gradient.size, PIECE):
         yield gradient[start : start + PIECE], total[start : start + PIECE]
