@@ -384,7 +384,7 @@ class NoiseMonitor:
             self.single += 1
             return
         small, big, weight = (
-            (parts / inverse, parts**2 / inverse, parts)
+            (parts / inverse, parts / inverse * 2, parts)
             if self.reduction == "mean"
             else (size / parts, size, size)
         )
