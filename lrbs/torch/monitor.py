@@ -384,7 +384,7 @@ class NoiseMonitor:
             self.single += 1
             return
         small, big, weight = (
-            (parts / inverse, parts / inverse * 2, parts)
+            (parts / inverse, parts**2 / inverse, parts)
             if self.reduction == "mean"
             else (size / parts, size, size)
         )
