@@ -84,7 +84,7 @@ def _gradients(value: Any, weights: Sequence[Any], **options: bool) -> tuple[Any
 def _update(optimizer: Any, gradients: dict[Any, Any]) -> dict[Any, Any]:
     """phi of w <- w - eta * phi after these gradients, by a copy of the optimiser that steps from w = 0.
 
-    From its own memory, and without weight decay, which is none at zero; nothing is known here of what the optimiser computes.
+    From its own memory; weights of zero do not decay. Nothing is known here of what the optimiser computes.
     """
     copies: dict[int, Any] = {}
     with torch.no_grad():
