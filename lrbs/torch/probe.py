@@ -84,14 +84,14 @@ def _gradients(value: Any, weights: Sequence[Any], **options: bool) -> tuple[Any
 def _update(optimizer: Any, gradients: dict[Any, Any]) -> dict[Any, Any]:
     """phi of w <- w - eta * phi after these gradients, by a copy of the optimiser that steps from w = 0.
 
-    From its own memory, without weight decay; nothing is known here of what the optimiser computes.
+    From its own memory; weights of zero do not decay. Nothing is known here of what the optimiser computes.
     """
     copies: dict[int, Any] = {}
     with torch.no_grad():
         twin = deepcopy(optimizer, copies)
         rate = _rate(optimizer)
         for group in twin.param_groups:
-            group["lr"], group["weight_decay"] = (float(group["lr"]) / rate if rate else 1.0), 0.0
+            group["lr"] = float(group["lr"]) / rate if rate else 1.0
         moved = {p: copies[id(p)] for group in optimizer.param_groups for p in group["params"]}
         for p, copy in moved.items():
             copy.zero_()
