@@ -180,7 +180,13 @@ class NoiseMonitor:
         self._had_gradient.update(arrived)
 
     def compute(self) -> NoiseReport:
-        """What was measured up to now. All ranks must call it."""
+        """What was measured up to now. All ranks must call it.
+
+        Returns
+        -------
+        NoiseReport
+            With None where two steps have not been measured.
+        """
         self._gather()
         estimates = [running.estimate if running.steps > 1 else None for running in self._running]
         main = max(self.optimizers[0].param_groups, key=lambda group: sum(p.numel() for p in group["params"]))
@@ -248,6 +254,11 @@ class NoiseMonitor:
             Of which each makes a step.
         every : int, optional
             Steps between two looks.
+
+        Yields
+        ------
+        object
+            Each of `batches`.
         """
         shown: Any = batches
         if self._rank == 0:
@@ -270,6 +281,11 @@ class NoiseMonitor:
         """All that was measured, as plain numbers: for ``torch.save`` beside model and optimiser.
 
         With several ranks call :meth:`compute` on all of them before, or the steps since are not in it.
+
+        Returns
+        -------
+        dict
+            For :meth:`load_state_dict`.
         """
         if self._ranks == 1:
             self._gather()
@@ -282,7 +298,13 @@ class NoiseMonitor:
         return {**state, "running": running, "rms": list(self._rms), "sizes": list(self._sizes)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from :meth:`state_dict`."""
+        """Go on from :meth:`state_dict`.
+
+        Parameters
+        ----------
+        state : dict
+            Of a monitor with the same memories.
+        """
         self.reset()
         for name in ("step", "skipped", "single"):
             setattr(self, name, state[name])

@@ -46,7 +46,12 @@ class ProbedRate:
 
 
 class Probe(tuple[ProbedRate, ...]):
-    """A :class:`ProbedRate` for each optimiser; prints one line for each."""
+    """A :class:`ProbedRate` for each optimiser; prints one line for each.
+
+    Parameters
+    ----------
+    iterable : iterable of ProbedRate
+    """
 
     def __str__(self) -> str:
         return "\n".join(map(str, self))

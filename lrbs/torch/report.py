@@ -81,7 +81,13 @@ class NoiseReport:
         return ", ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, one object a line: ``python -m lrbs plan`` reads such a log."""
+        """For JSON, one object a line: ``python -m lrbs plan`` reads such a log.
+
+        Returns
+        -------
+        dict
+            Numbers, words and None alone.
+        """
         return {
             "step": self.step,
             "batch_size": self.batch_size if isfinite(self.batch_size) else None,
