@@ -20,7 +20,8 @@ import lrbs
 PACKAGE = Path(lrbs.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ABSENT = {name for name in ("torch",) if find_spec(name) is None}
-ROOMS = ["lrbs"] + [f"lrbs.{room}" for _, room, package in iter_modules(lrbs.__path__) if package and room not in ABSENT]
+PACKAGES = {room.name for room in iter_modules(lrbs.__path__) if room.ispkg}
+ROOMS = ["lrbs", *(f"lrbs.{name}" for name in sorted(PACKAGES - ABSENT))]
 # What a reader would miss. On how sentences begin, and whether there is an example, numpydoc has views too.
 CODES = {
     "GL03": "two blank lines: a page shows a gap",

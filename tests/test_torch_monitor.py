@@ -659,52 +659,6 @@ def test_probe_where_the_loss_curves_downwards() -> None:
 
 
 # What the book shows, as it stands there.
-USAGE = """
-from lrbs.torch import NoiseMonitor
-
-monitor = NoiseMonitor(optimizer, unit="sequences", log="noise.jsonl")
-
-for micro_batches in monitor.progress(loader):                # a step each
-    for inputs, targets in micro_batches:
-        loss = loss_function(model(inputs), targets) / len(micro_batches)
-        loss.backward()
-        monitor.update(len(inputs))                           # after each backward, before clipping
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad()
-
-print(monitor)
-print(monitor.probe(lambda batch: loss_function(model(batch[0]), batch[1]), test_batches))
-"""
-
-
-def test_usage_as_the_book_shows_it(monkeypatch, tmp_path, capsys) -> None:
-    import torch
-
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(20, 16), torch.nn.Tanh(), torch.nn.Linear(16, 5))
-    inputs = torch.randn(100, 4, 8, 20)
-    targets = inputs[..., :5].argmax(dim=-1)
-    batches = [list(zip(*step, strict=True)) for step in zip(inputs, targets, strict=True)]
-    names = {
-        "torch": torch,
-        "model": model,
-        "optimizer": torch.optim.AdamW(model.parameters(), lr=3e-3),
-        "loader": batches,
-        "loss_function": torch.nn.functional.cross_entropy,
-        "test_batches": [
-            (x.flatten(0, 1), y.flatten()) for x, y in zip(inputs[:8], targets[:8], strict=True)
-        ],
-    }
-    exec(USAGE, names)
-    said = capsys.readouterr().out
-    assert "step 100        AdamW, batches of 32 sequences\nlast 50 steps" in said
-    assert "AdamW: learning rate 0.003; best for one step" in said
-    lines = [json.loads(line) for line in (tmp_path / "noise.jsonl").read_text("utf-8").splitlines()]
-    assert [line["step"] for line in lines] == [50, 100] and lines[-1]["noise_scale"]["resolved"]
-
-
 def test_example_runs(monkeypatch, tmp_path, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
