@@ -9,10 +9,10 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from experiments import one_step, runs
+from experiments import horizon, one_step, runs
 from experiments.records import RESULTS
 
-SCRIPTS = {"runs": runs, "one_step": one_step}
+SCRIPTS = {"runs": runs, "one_step": one_step, "horizon": horizon}
 
 
 def show(label: str, done: int, total: int) -> None:
