@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq, minimize_scalar
 
 from lrbs.laws import Run, corner_law, power_saturation
 
@@ -57,3 +58,20 @@ def test_where_small_batches_are_best_that_is_said():
         _ = Run(1e8, progress_batch_exponent=1.0, noise_batch_exponent=0.5).best_batch_size
     with pytest.raises(ValueError, match="noise_exponent must be positive"):
         Run(1e8, noise_exponent=0.0)
+
+
+@pytest.mark.parametrize(("r", "s"), [(0.5, 0.5), (1.0, 0.5), (0.7, 0.9)])
+def test_what_is_held_fixed_decides_the_exponent(r, s):
+    def best(size, tokens):
+        run = Run(tokens, 1.0, 0.3, 5.0, 0.4, 1.2, r, s)
+        found = minimize_scalar(
+            lambda log: run.loss(size, np.exp(log)), bounds=(-25, 0), options={"xatol": 1e-10}
+        )
+        return np.exp(found.x), found.fun
+
+    run = Run(1e9, 1.0, 0.3, 5.0, 0.4, 1.2, r, s)
+    small, large = run.corner * np.array([1e-4, 1e-3])
+    rate, target = best(small, 1e9)
+    equal = brentq(lambda log: best(large, np.exp(log))[1] / target - 1, np.log(1e7), np.log(1e12))
+    for power, tokens in zip(run.exponents, (1e10, 1e9, np.exp(equal)), strict=True):
+        assert np.log10(best(large, tokens)[0] / rate) == pytest.approx(power, abs=1e-5)

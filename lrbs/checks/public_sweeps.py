@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import least_squares, minimize_scalar
-from scipy.special import gamma
 
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
-from lrbs.checks.runs import COUNT, FIRST_LOSS, MU, NU, POWERS, best_rates
+from lrbs.checks.runs import best_rate_of_sgd, best_rates, model_of_sgd, sgd_loss, slope
 from lrbs.laws.corner import Run, corner_law
 from lrbs.laws.curves import power_saturation
 from lrbs.laws.sgd import saturation
@@ -51,38 +50,6 @@ def powers_of_size_and_tokens() -> Rows:
 
 
 # ----------------------------------------------------------------------------------- a model of a run
-def sgd_loss(batch_size: float, learning_rate: float, tokens: float) -> float:
-    """Mean loss of SGD on the quadratic of power laws after tokens/batch_size steps, in closed form."""
-    shrink = (1 - learning_rate * POWERS) ** 2
-    left = shrink ** (tokens / batch_size)
-    cloud = learning_rate**2 * POWERS / batch_size * (1 - left) / (1 - shrink)
-    return float(FIRST_LOSS @ left + COUNT * POWERS @ cloud / 2)
-
-
-def model_of_sgd(tokens: float) -> Run:
-    """The model with the numbers of that quadratic, none of them fitted: its sums as integrals."""
-    alpha = (MU - 1) / NU
-    return Run(
-        tokens=tokens,
-        max_rate=2 / POWERS[0],
-        distance=gamma(alpha) * 2**-alpha / (2 * NU),
-        noise=float(COUNT @ POWERS) / 4,
-        progress_exponent=alpha,
-        noise_exponent=1.0,
-    )
-
-
-def best_rate_of_sgd(batch_size: float, tokens: float) -> float:
-    """Constant rate of the lowest mean loss, by search below the largest stable one."""
-    found = minimize_scalar(
-        lambda log: sgd_loss(batch_size, float(np.exp(log)), tokens),
-        bounds=(np.log(1e-5), np.log((2 - 1e-9) / POWERS[0])),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    return float(np.exp(found.x))
-
-
 TOKENS = 1e7
 
 
@@ -120,11 +87,6 @@ def best_rate_of_a_run_of_sgd() -> Rows:
         rate = best_rate_of_sgd(factor * run.corner, TOKENS)
         yield near(f"SGD's saturation at {factor:g} of the corner", law, rate, tolerance=0.1)
     return float(run.best_rate(run.corner)) / at_corner - 1
-
-
-def slope(x: Array, y: Array | list[float]) -> float:
-    """Power with which y goes as x."""
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
 def sharpness(sizes: Array, rates: Array) -> tuple[float, float]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.validation import Array, plain, positive
 
-__all__ = ["Run", "corner_law"]
+__all__ = ["HeldFixed", "Run", "corner_law"]
 
 
 def corner_law(
@@ -60,6 +61,20 @@ def corner_law(
         k = float(positive(sharpness, "sharpness"))
         log = -np.logaddexp(0.0, -k * below) / k
     return plain(positive(limit, "limit") * np.exp(log))
+
+
+class HeldFixed(NamedTuple):
+    """Powers of the batch size with which a best learning rate rises.
+
+    Attributes
+    ----------
+    steps, tokens, loss : float
+        At equally many steps, at equally many tokens, at equal loss.
+    """
+
+    steps: float
+    tokens: float
+    loss: float
 
 
 @dataclass(frozen=True)
@@ -136,6 +151,15 @@ class Run:
     def tokens_exponent(self) -> float:
         """d = alpha / (alpha + p), with which it falls with the length of the run, as D^-d."""
         return self.progress_exponent / (self.progress_exponent + self.noise_exponent)
+
+    @property
+    def exponents(self) -> HeldFixed:
+        """Powers of B with which the best rate rises below the corner, by what is held fixed.
+
+        Equal tokens: a. Equal steps, D in proportion to B: a - d. Equal loss, at which the noise's part of
+        the loss is the same: s. Source: lrbs.run-exponents.
+        """
+        return HeldFixed(self.exponent - self.tokens_exponent, self.exponent, self.noise_batch_exponent)
 
     @property
     def corner(self) -> float:
