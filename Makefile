@@ -18,7 +18,7 @@ export VECLIB_MAXIMUM_THREADS ?= 1
 # made by several chapters at once, which then warn.
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
-.PHONY: book test browser benchmarks lab chapters pdf links format requirements clean torch alone shuffled portable killed mutants
+.PHONY: book test browser benchmarks experiments lab chapters pdf links format requirements clean torch alone shuffled portable killed mutants
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.
 book: chapters
@@ -63,6 +63,11 @@ browser: book
 # The whole book in one file, _build/book.pdf, printed by Chromium.
 pdf: book
 	$(RUN) -m tools.pdf
+
+# The runs behind the chapter on a transformer, those that are not recorded yet; a run that was killed goes on.
+# An hour and a half on two cores from nothing: make experiments RESULTS=elsewhere
+experiments: $(TORCH)
+	$(RUN) -m experiments $(if $(RESULTS),--results $(RESULTS))
 
 # How heavy pages are, how soon they show, how quick figures follow their sliders.
 benchmarks: book
