@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ AXE = """async (rules) => {
   const seen = (nodes) => nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ");
   return found.map(({ id, nodes }) => `${id}: ${seen(nodes)}`);
 }"""
+# Nobody finishes a page that goes on and on. In these one looks things up.
+SCREENS = 18
+LOOKED_UP = ("api", "errata", "formula-index", "references")
 EQUATIONS = re.compile(r'<(?:div|span) class="math[ "]')
 
 
@@ -53,6 +57,15 @@ def test_accessible_and_no_wider_than_the_window(visit: Visit, mode: tuple[str, 
     if mode in (("desktop", "dark"), ("phone", "light")):
         rules = {"type": "rule", "values": ["color-contrast"]}
     assert faults(visit, WIDTHS[width], scheme, rules) == []
+
+
+@pytest.mark.parametrize(
+    "visit", [name for name in names() if not Path(name).name.startswith(LOOKED_UP)], indirect=True
+)
+def test_a_page_as_it_opens_has_at_most_eighteen_screens(visit: Visit) -> None:
+    visit.look(WIDTHS["desktop"], "light")
+    height = visit.page.evaluate("() => document.documentElement.scrollHeight / innerHeight")
+    assert height <= SCREENS, "split it, or fold what is for reference"
 
 
 @each_page

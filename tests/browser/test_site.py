@@ -117,7 +117,8 @@ def test_search_finds_pages(open_page: Any, address: str, from_file: bool) -> No
     results = visit.page.locator("ul.search li a")
     results.first.wait_for()
     assert results.count() > 1
-    assert any("chapters/momentum" in link for link in results.evaluate_all("links => links.map((link) => link.href)"))
+    links = results.evaluate_all("links => links.map((link) => link.href)")
+    assert any("chapters/momentum" in link for link in links)
     assert visit.complaints == []
 
 
@@ -162,6 +163,17 @@ def test_equations_link_to_themselves_by_their_ids(open_page: Any) -> None:
     assert number.inner_text() == "(11280.2)"
     number.click()
     assert visit.page.url.endswith("#equation-11280-2")
+
+
+def test_a_link_to_a_folded_equation_opens_it(open_page: Any) -> None:
+    page = open_page("chapters/epsilon.html").page
+    equation = page.locator("#equation-10563-9")
+    assert page.locator(".toggle-hidden", has=equation).count() == 1
+    page.evaluate("() => { location.hash = '#equation-10563-9'; }")
+    expect(equation.locator("mjx-container")).to_be_in_viewport()
+    assert page.locator(".toggle-hidden", has=equation).count() == 0
+    page.reload()
+    expect(equation.locator("mjx-container")).to_be_in_viewport()
 
 
 def test_every_chapter_can_be_downloaded_as_it_is_in_the_repository(open_page: Any) -> None:
