@@ -1,0 +1,301 @@
+"""A question, and what an answer to it is worth.
+
+One object serves the student's own check, the marker, Gradescope and the tests. It asks for a name of the
+notebook: a variable, or a function that is called with inputs of the marker's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from lrbs.validation import Array
+
+__all__ = ["Finding", "Outcome", "Property", "Question", "Slip"]
+
+Inputs = tuple[Any, ...]
+Parameters = SimpleNamespace  # the student's numbers, by name
+
+ALMOST = 5.0  # times the tolerance
+SLIP_CREDIT, ALMOST_CREDIT = 0.25, 0.5
+VERDICTS = ("missing", "keep working", "almost", "correct")
+
+
+class CallFailed(Exception):
+    """A function of the notebook raised, hung or gave what is no value."""
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A wrong formula that people take, and what to tell them. Its arguments are those of `expected`."""
+
+    name: str
+    formula: Callable[..., Any]
+    hint: str
+
+
+@dataclass(frozen=True)
+class Property:
+    """What must hold for any right function: `holds(call, parameters)`, and what to say where it does not."""
+
+    holds: Callable[[Callable[..., Any], Parameters], bool]
+    hint: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check of a structured answer, a figure or a table: whether it holds, and what to say if not."""
+
+    holds: bool
+    hint: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and what is right.
+
+    Attributes
+    ----------
+    name : str
+        ``"q1"``; what the student checks it by.
+    ask : str
+        The variable or function that the notebook defines.
+    points : float
+    title : str
+    expected : callable, optional
+        Right answer: of the parameters for a variable, of the parameters and the inputs for a function.
+    inputs : callable, optional
+        Makes the inputs of one call from a generator of random numbers; its absence makes `ask` a variable.
+    tolerance : float
+        Relative.
+    slips : sequence of Slip
+    properties : sequence of Property
+    agree : callable, optional
+        ``agree(got, expected, scale)`` in the place of the relative tolerance, which `scale` multiplies: for
+        answers with a standard error.
+    inspect : callable, optional
+        Findings on a figure or a table, ``inspect(answer, parameters)``; in the place of `expected`.
+    least_words : int
+        Of a written answer, which people mark; more than 0 makes the question one.
+    calls : int
+        How many sets of inputs.
+    """
+
+    name: str
+    ask: str
+    points: float
+    title: str
+    expected: Callable[..., Any] | None = None
+    inputs: Callable[[np.random.Generator], Inputs] | None = None
+    tolerance: float = 0.01
+    slips: Sequence[Slip] = ()
+    properties: Sequence[Property] = ()
+    agree: Callable[[Any, Any, float], bool] | None = None
+    inspect: Callable[[Any, Parameters], Sequence[Finding]] | None = None
+    least_words: int = 0
+    calls: int = 4
+
+    @property
+    def written(self) -> bool:
+        """Whether people mark it."""
+        return self.least_words > 0
+
+    def same(self, got: Any, expected: Any, scale: float = 1.0) -> bool:
+        """Whether an answer is the expected one, within `scale` tolerances."""
+        try:
+            if self.agree is not None:
+                return bool(self.agree(got, expected, scale))
+            return close(got, expected, scale * self.tolerance)
+        except (TypeError, ValueError, OverflowError, IndexError, KeyError, AttributeError):
+            return False
+
+    def cases(self, rng: np.random.Generator, parameters: Parameters) -> list[Inputs]:
+        """Inputs at which every slip is beyond three tolerances, so that it cannot pass for the answer."""
+        assert self.inputs is not None
+        found: list[Inputs] = []
+        for _ in range(1000):
+            if len(found) == self.calls:
+                return found
+            inputs = self.inputs(rng)
+            if self.distinct(parameters, inputs):
+                found.append(inputs)
+        raise RuntimeError(f"{self.name}: its slips are too near to the right answer for most inputs")
+
+    def distinct(self, parameters: Parameters, inputs: Inputs = ()) -> bool:
+        """Whether no slip is within three tolerances of the right answer."""
+        if self.expected is None:
+            return True
+        right = self.expected(parameters, *inputs)
+        return not any(self.same(slip.formula(parameters, *inputs), right, 3.0) for slip in self.slips)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an answer is worth.
+
+    Attributes
+    ----------
+    verdict : str
+        One of ``missing``, ``keep working``, ``almost``, ``correct``; ``handed in`` if people mark it.
+    share : float
+        Of the points, in [0, 1].
+    hint : str
+        For the student: shows no hidden input.
+    slip : str
+        Name of the slip that was recognised.
+    cases : list of dict
+        For the teacher: each call with its inputs, what was expected and what came.
+    """
+
+    verdict: str
+    share: float = 0.0
+    hint: str = ""
+    slip: str = ""
+    cases: tuple[Mapping[str, Any], ...] = ()
+
+
+def numbers(value: Any) -> Array:
+    """A value as an array of floats, booleans and integers included; texts and ragged lists are refused."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError("numbers were needed")
+    return array.astype(np.float64)
+
+
+def close(got: Any, expected: Any, tolerance: float) -> bool:
+    """Whether two values agree within a relative tolerance; nan and inf agree with themselves alone."""
+    if isinstance(expected, (bool, str)):
+        return type(got) is type(expected) and got == expected
+    answer, right = numbers(got), numbers(expected)
+    if answer.shape != right.shape:
+        return False
+    # An entry that should be 0 is measured by the largest one.
+    finite = np.abs(right[np.isfinite(right)])
+    floor = 1e-9 * finite.max(initial=0.0)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(answer - right) <= tolerance * np.abs(right) + floor
+    alike = (np.isnan(answer) & np.isnan(right)) | (answer == right)
+    return bool(np.all(np.where(np.isfinite(right), near, alike)))
+
+
+def shape_of(value: Any) -> str:
+    """What a value is, in a student's words."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, str):
+        return "a text"
+    if isinstance(value, dict):
+        return "a figure" if set(value) == {"figure"} else "a dictionary"
+    try:
+        array = numbers(value)
+    except (TypeError, ValueError, OverflowError):
+        return "something else"
+    return "a number" if array.ndim == 0 else f"numbers of shape {array.shape}"
+
+
+def mark_value(question: Question, value: Any, parameters: Parameters) -> Outcome:
+    """The worth of a variable."""
+    if value is None or value is Ellipsis:
+        return Outcome("missing", hint=f"`{question.ask}` still has no value.")
+    if question.written:
+        if not isinstance(value, str):
+            return Outcome("keep working", hint=f"`{question.ask}` must be a text; it is {shape_of(value)}.")
+        words = len(value.split())
+        if words == 0:
+            return Outcome("missing", hint=f"`{question.ask}` is empty.")
+        short = words < question.least_words
+        return Outcome("handed in", hint=f"Only {words} words: is that all?" if short else "")
+    if question.inspect is not None:
+        return _inspected(question, value, parameters)
+    assert question.expected is not None
+    right = question.expected(parameters)
+    cases = ({"inputs": [], "expected": right, "got": value},)
+    if question.same(value, right):
+        return Outcome("correct", 1.0, cases=cases)
+    for slip in question.slips:
+        if question.same(value, slip.formula(parameters)):
+            return Outcome("keep working", SLIP_CREDIT, slip.hint, slip.name, cases)
+    if question.same(value, right, ALMOST):
+        return Outcome("almost", ALMOST_CREDIT, "Close, but not within the tolerance.", cases=cases)
+    hint = "Not yet." if shape_of(value) == shape_of(right) else _wrong_shape(question, value, right)
+    if isinstance(value, float) and not np.isfinite(value):
+        hint = f"`{question.ask}` is {value}: a number that exists was needed."
+    return Outcome("keep working", 0.0, hint, cases=cases)
+
+
+def _wrong_shape(question: Question, value: Any, right: Any) -> str:
+    return f"`{question.ask}` is {shape_of(value)}; {shape_of(right)} was asked for."
+
+
+def _inspected(question: Question, value: Any, parameters: Parameters) -> Outcome:
+    assert question.inspect is not None
+    try:
+        findings = question.inspect(value, parameters)
+    except (TypeError, ValueError, OverflowError, IndexError, KeyError, AttributeError):
+        form = f"`{question.ask}` is not of the form that was asked for; it is {shape_of(value)}."
+        return Outcome("keep working", hint=form)
+    missing = [finding.hint for finding in findings if not finding.holds]
+    share = 1 - len(missing) / len(findings)
+    verdict = "correct" if not missing else "almost" if share >= 0.5 else "keep working"
+    cases = tuple({"check": f.hint, "holds": f.holds} for f in findings)
+    return Outcome(verdict, share, " ".join(missing), cases=cases)
+
+
+def mark_function(
+    question: Question, call: Callable[..., Any], parameters: Parameters, rng: np.random.Generator
+) -> Outcome:
+    """The worth of a function: the share of its calls and properties that are right.
+
+    `call` raises :class:`CallFailed` where the function fails; after a ``Killed`` no further call is made.
+    """
+    assert question.expected is not None
+    cases: list[dict[str, Any]] = []
+    failure = ""
+    for inputs in question.cases(rng, parameters):
+        case: dict[str, Any] = {"inputs": inputs, "expected": question.expected(parameters, *inputs)}
+        try:
+            case["got"] = call(*inputs) if failure != "Killed" else None
+        except CallFailed as error:
+            failure = str(error)
+        case["right"] = "got" in case and question.same(case["got"], case["expected"])
+        cases.append(case)
+    held = []
+    for prop in question.properties:
+        try:
+            held.append(failure != "Killed" and bool(prop.holds(call, parameters)))
+        except (CallFailed, TypeError, ValueError, OverflowError, IndexError, KeyError, AttributeError):
+            held.append(False)
+        cases.append({"property": prop.hint, "right": held[-1]})
+    share = sum(case["right"] for case in cases) / len(cases)
+    if share == 1:
+        return Outcome("correct", 1.0, cases=tuple(cases))
+    hints = [prop.hint for prop, holds in zip(question.properties, held, strict=True) if not holds]
+    calls = [case for case in cases if "inputs" in case]
+    wrong = [case for case in calls if not case["right"]]
+    if wrong and len(wrong) == len(calls):
+        for slip in question.slips:
+            if all(
+                "got" in c and question.same(c["got"], slip.formula(parameters, *c["inputs"])) for c in calls
+            ):
+                credit = max(share, SLIP_CREDIT)
+                return Outcome("keep working", credit, slip.hint, slip.name, tuple(cases))
+    if failure == "NotImplementedError" and share == 0:
+        return Outcome("missing", hint=f"`{question.ask}` is still to be written.")
+    if failure:
+        hints.insert(0, f"`{question.ask}` fails: {failure}.")
+    elif wrong and share == 0:
+        got, right = wrong[0]["got"], wrong[0]["expected"]
+        if got is None:
+            hints = [f"`{question.ask}` returns nothing."]
+        elif shape_of(got) != shape_of(right):  # without its shape, which could carry the inputs out
+            hints = [f"`{question.ask}` must return {shape_of(right)}."]
+        else:
+            hints = ["Not yet."]
+    elif wrong:
+        hints.insert(0, f"Right for {len(calls) - len(wrong)} of {len(calls)} inputs.")
+    verdict = "almost" if share >= 0.5 else "keep working"
+    return Outcome(verdict, share, " ".join(hints), cases=tuple(cases))
