@@ -1,7 +1,7 @@
 """Coursework: assignments that are released, handed in and marked.
 
-Students need :class:`Task`. Teachers need the command line, ``python -m lrbs coursework --help``. Nothing else in
-lrbs imports this room.
+Students need :class:`Task`. Teachers need the command line, ``python -m lrbs coursework --help``.
+Nothing else in lrbs imports this room.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
 """An assignment: its questions, and numbers of each student's own.
 
-Numbers are drawn from a digest of assignment and student, and drawn again until the task is a fair one: nobody
-gets numbers at which a known slip gives nearly the right answer.
+Numbers are drawn from a digest of assignment and student, and drawn again until the task is a fair one:
+nobody gets numbers at which a known slip gives nearly the right answer.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def load(name: str, masters: str = "") -> Assignment:
     name : str
         ``1-one-step``, say.
     masters : str, optional
-        A folder of one's own masters. ``1-one-step.py`` there, with an `ASSIGNMENT`, goes before that of lrbs.
+        A folder of one's own masters. ``1-one-step.py`` there, with an `ASSIGNMENT`, goes before that
+        of lrbs.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """The process inside the sandbox: runs a student's notebook, and answers what the marker asks.
 
-It is started as a plain file, knows nothing of lrbs, of the key or of any right answer, and everything that it
-says is the word of the student. One request a line of JSON comes on its standard input, one reply a line goes to
-its standard output; the notebook itself has neither.
+It is started as a plain file, knows nothing of lrbs, of the key or of any right answer, and everything
+that it says is the word of the student. One request a line of JSON comes on its standard input, one
+reply a line goes to its standard output; the notebook itself has neither.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import signal
 import sys
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 DEPTH = 20  # of nested lists, in a value
@@ -80,7 +81,6 @@ def decode(value: Any) -> Any:
         if "dict" in value:
             return {key: decode(item) for key, item in value["dict"]}
     return value
-
 
 
 def _figure(figure: Any) -> dict[str, Any]:
@@ -202,6 +202,14 @@ def _limited(seconds: float, action: Callable[[], Any]) -> dict[str, Any]:
         return {"error": str(name), "text": text, "line": line}
 
 
+def _run(request: dict[str, Any], names: dict[str, Any]) -> None:
+    exec(compile(python_of(request["source"]), f"<cell {request['number']}>", "exec"), names)
+
+
+def _call(function: Any, inputs: Any) -> Any:
+    return encode(function(*decode(inputs)))
+
+
 def _answers(requests: Iterator[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     names: dict[str, Any] = {}
     for request in requests:
@@ -211,15 +219,13 @@ def _answers(requests: Iterator[dict[str, Any]]) -> Iterator[tuple[str, dict[str
             names = _own_namespace()
             reply: dict[str, Any] = {"value": True}
         elif kind == "cell":
-            code, where = request["source"], f"<cell {request['number']}>"
-            reply = _limited(seconds, lambda c=code, w=where: exec(compile(python_of(c), w, "exec"), names))  # type: ignore[misc]
+            reply = _limited(seconds, partial(_run, request, names))
         elif request["name"] not in names:
             reply = {"absent": True}
         elif kind == "value":
-            reply = _limited(seconds, lambda n=request["name"]: encode(names[n]))  # type: ignore[misc]
+            reply = _limited(seconds, partial(encode, names[request["name"]]))
         else:
-            inputs = decode(request["inputs"])
-            reply = _limited(seconds, lambda n=request["name"], i=inputs: encode(names[n](*i)))  # type: ignore[misc]
+            reply = _limited(seconds, partial(_call, names[request["name"]], request["inputs"]))
         yield request["id"], reply
 
 

@@ -6,13 +6,15 @@ import builtins
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lrbs.coursework.assignment import PRACTICE, Assignment, student_name
-from lrbs.coursework.question import CallFailed, Outcome, Parameters, Question, mark_function, mark_value
+from lrbs.coursework.judge import CallFailed, mark_function, mark_value
+from lrbs.coursework.process import Reply
+from lrbs.coursework.question import Outcome, Parameters, Question
 from lrbs.coursework.sandbox import Limits, Sandbox
-from lrbs.coursework.session import Reply, Session
+from lrbs.coursework.session import Session
 
 NOTEBOOK_BYTES = 20 << 20
 CELLS = 1000
@@ -132,8 +134,8 @@ def mark_notebook(
     marked = Marked({}, named=named if named != own else "")
     if marked.named:
         marked.notes.append(
-            f"The notebook says STUDENT = {named!r}; its numbers are not yours ({own}), and answers that come from "
-            "them are wrong."
+            f"The notebook says STUDENT = {named!r}; its numbers are not yours ({own}), and answers that "
+            "come from them are wrong."
         )
     with Session(sandbox, limits, sources, known) as session:
         for number, reply in session.run().items():
@@ -178,10 +180,8 @@ def _outcome(
     if outcome.verdict in ("keep working", "almost") and not calls.killed:
         practice = mark_function(question, calls, parameters, assignment.inputs_rng(question, PRACTICE))
         if practice.verdict == "correct":
-            hint = (
-                f"It passes the check of the notebook and fails with other inputs of the same kind. {outcome.hint}"
-            )
-            return Outcome(outcome.verdict, outcome.share, hint, outcome.slip, outcome.cases)
+            why = "It passes the check of the notebook and fails with other inputs of the same kind."
+            return replace(outcome, hint=f"{why} {outcome.hint}")
     return outcome
 
 

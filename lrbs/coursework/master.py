@@ -1,8 +1,8 @@
 """Masters: notebooks from which a student's notebook, the rubrics and the solutions come.
 
-Each cell has one tag that says what it is: ``text`` and ``given`` go to students as they are, ``stub`` is where
-they begin, ``solution`` and ``rubric`` stay with the teacher. There are no markers inside cells, so none can be
-misspelled; a cell without such a tag, or with two, is refused.
+Each cell has one tag that says what it is: ``text`` and ``given`` go to students as they are, ``stub``
+is where they begin, ``solution`` and ``rubric`` stay with the teacher. There are no markers inside
+cells, so none can be misspelled; a cell without such a tag, or with two, is refused.
 """
 
 from __future__ import annotations
@@ -63,14 +63,17 @@ class Master:
                 name = RUBRIC.search(cell.source)
                 if name is None:
                     raise MasterError(
-                        f"{self.name}: a rubric must begin with '### Rubric of q7', say; got {cell.source[:40]!r}"
+                        f"{self.name}: a rubric must begin with '### Rubric of q7', say; "
+                        f"got {cell.source[:40]!r}"
                     )
                 found[name[1]] = RUBRIC.sub("", cell.source).strip()
         return found
 
     def secrets(self) -> list[str]:
         """Lines of solutions and rubrics that no shown cell has."""
-        shown = {line.strip() for cell in self.cells if cell.tag in SHOWN for line in cell.source.splitlines()}
+        shown = {
+            line.strip() for cell in self.cells if cell.tag in SHOWN for line in cell.source.splitlines()
+        }
         lines = [
             line.strip() for cell in self.cells if cell.tag not in SHOWN for line in cell.source.splitlines()
         ]
@@ -78,7 +81,7 @@ class Master:
 
     def student_notebook(self) -> dict[str, Any]:
         """What students get: a notebook without solutions, rubrics and outputs."""
-        cells = []
+        cells: list[dict[str, Any]] = []
         for number, cell in enumerate(cell for cell in self.cells if cell.tag in SHOWN):
             # Pages are not run as tests: stubs have no answers.
             metadata = {"tags": ["nbval-skip"]} if cell.kind == "code" else {}
@@ -91,7 +94,7 @@ class Master:
     def solved_notebook(self) -> dict[str, Any]:
         """The notebook of a student who took every solution; tests and teachers use it."""
         shown = [cell for cell in self.cells if cell.tag in (*SHOWN, "solution")]
-        cells = [
+        cells: list[dict[str, Any]] = [
             {"cell_type": cell.kind, "id": f"cell-{number}", "metadata": {}, "source": cell.source}
             | ({"execution_count": None, "outputs": []} if cell.kind == "code" else {})
             for number, cell in enumerate(shown)

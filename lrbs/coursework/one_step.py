@@ -153,7 +153,7 @@ ASSIGNMENT = Assignment(
                 Slip(
                     "simple noise scale",
                     lambda p: np.trace(p.S) / (p.g @ p.g),
-                    "This is B_simple, which is right where the Hessian is a multiple of the identity. Yours is not.",
+                    "This is B_simple, right where the Hessian is a multiple of the identity. Yours is not.",
                 ),
                 Slip(
                     "Hessian above alone",
@@ -196,9 +196,7 @@ ASSIGNMENT = Assignment(
                     _with_exact_gradients,
                     "As B grows without bound, the noise should drop out and g.g / g.H.g remain.",
                 ),
-                Property(
-                    _in_proportion, "At very small B the learning rate should be in proportion to B."
-                ),
+                Property(_in_proportion, "At very small B the learning rate should be in proportion to B."),
             ),
         ),
         Question(

@@ -1,8 +1,8 @@
 """Where notebooks of others run: a prefix of the command line, chosen by trying what it holds back.
 
-That a program is installed proves nothing, since kernels and profiles may refuse it. Each candidate runs a probe
-that tries to read a secret, to write, to see the environment, and to reach a port; the first one under which all
-of that fails is taken.
+That a program is installed proves nothing, since kernels and profiles may refuse it. Each candidate
+runs a probe that tries to read a secret, to write, to see the environment, and to reach a port; the
+first one under which all of that fails is taken.
 """
 
 from __future__ import annotations

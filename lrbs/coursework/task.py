@@ -10,7 +10,8 @@ from typing import Any
 
 from lrbs.coursework.assignment import PRACTICE, load, student_name
 from lrbs.coursework.child import decode, encode
-from lrbs.coursework.question import CallFailed, Outcome, Question, mark_function, mark_value
+from lrbs.coursework.judge import CallFailed, mark_function, mark_value
+from lrbs.coursework.question import Outcome, Question
 
 __all__ = ["Task"]
 
@@ -85,7 +86,9 @@ class Task:
             try:
                 return mark_value(question, decode(encode(answer)), self.parameters)
             except TypeError as error:
-                return Outcome("keep working", hint=f"`{question.ask}` must be numbers or a text; got {error}.")
+                return Outcome(
+                    "keep working", hint=f"`{question.ask}` must be numbers or a text; got {error}."
+                )
         if not callable(answer):
             return Outcome("missing", hint=f"`{question.ask}` must be a function.")
         rng = self._assignment.inputs_rng(question, PRACTICE)
