@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import builtins
 import io
 import json
 import os
@@ -246,8 +247,11 @@ def main() -> None:
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
     sys.setrecursionlimit(2000)
-    dumps, write, flush, most = json.dumps, target.write, target.flush, int(limits["reply"])
-    for number, reply in _answers(json.loads(line) for line in source):
+    # A notebook may replace what it likes; that is its own loss, and not that of its other answers.
+    globals().update({name: value for name, value in vars(builtins).items() if name not in globals()})
+    loads, dumps, write, flush = json.loads, json.dumps, target.write, target.flush
+    most = int(limits["reply"])
+    for number, reply in _answers(loads(line) for line in source):
         try:
             line = dumps({"id": number, **reply})
         except BaseException as error:

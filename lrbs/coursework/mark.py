@@ -148,8 +148,6 @@ def mark_notebook(
 
 
 def _cell_note(number: int, reply: Reply) -> str:
-    if reply.error == "TimeUp":
-        return f"Code cell {number} took too long, and was stopped."
     if reply.error == "Killed":
         return f"Code cell {number} {reply.text}; the others were run without it."
     line = f", line {reply.line}" if reply.line else ""

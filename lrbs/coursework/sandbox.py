@@ -218,8 +218,8 @@ print(json.dumps(found))
 """
 
 
-def works(sandbox: Sandbox, limits: Limits) -> bool:
-    """Whether a child starts, and can do nothing of what it should not, when that is tried."""
+def fault(sandbox: Sandbox, limits: Limits) -> str:
+    """What is wrong with a sandbox when it is tried; empty if a child starts in it and can do no harm."""
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
         secret = Path(folder, "secret")
         secret.write_text("the key")
@@ -230,11 +230,14 @@ def works(sandbox: Sandbox, limits: Limits) -> bool:
         if sandbox.name != "setpriv":
             environment["LRBS_PROBE"] = "seen"
         try:
-            done = subprocess.run(probe, env=environment, capture_output=True, timeout=60, check=True)
+            done = subprocess.run(probe, env=environment, capture_output=True, timeout=60)
             found = json.loads(done.stdout)
-        except (OSError, ValueError, subprocess.SubprocessError):
-            return False
-        return not any(found.get(name, True) for name in sandbox.holds)
+        except (OSError, subprocess.SubprocessError) as error:
+            return str(error)
+        except ValueError:
+            return done.stderr.decode(errors="replace").strip()[-300:] or "the probe did not start"
+        open_doors = [name for name in sandbox.holds if found.get(name, True)]
+        return f"it lets through: {', '.join(open_doors)}" if open_doors else ""
 
 
 _USERS = iter(range(200_000 + os.getpid() % 10_000 * 1000, 2**31))
@@ -274,7 +277,10 @@ def choose(limits: Limits, container: Sequence[str] = (), unsafe: bool = False) 
         candidates = [_bubblewrap(limits)]
         if Path("/autograder").is_dir():
             candidates.append(_setpriv(limits))
-    for candidate in candidates:
-        if candidate is not None and works(candidate, limits):
+    faults = ""
+    for candidate in filter(None, candidates):
+        wrong = fault(candidate, limits)
+        if not wrong:
             return candidate
-    raise NoSandbox(REMEDY)
+        faults += f"\n  {candidate.name}: {wrong}"
+    raise NoSandbox(REMEDY + (f"\nTried:{faults}" if faults else ""))

@@ -18,6 +18,7 @@ from lrbs.coursework.sandbox import Limits, Sandbox
 GRACE = 1.0  # seconds between the alarm inside and the kill from outside
 STARTING = 20.0  # seconds for the child to say that it is there
 RESTARTS = 8
+STOPPED = {"MemoryError": "used up the memory", "TimeUp": "took too long"}
 
 
 @dataclass
@@ -95,6 +96,9 @@ class Session:
                 if number in self.errors and self.errors[number].error == "Killed":
                     continue
                 reply = self._request({"do": "cell", "source": source, "number": number}, self.limits.cell)
+                if reply.error in STOPPED:  # what it began may go on, what it filled stay full
+                    self._stop()
+                    reply = Reply(error="Killed", text=STOPPED[reply.error])
                 if reply.error:  # the first run's, before any function was called
                     self.errors.setdefault(number, reply)
                 if not self._running:

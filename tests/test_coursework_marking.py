@@ -1,0 +1,249 @@
+"""Submissions of every kind, marked by root and by an ordinary user: exact marks, nothing left behind."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbs.coursework.master import read_master
+from tests.coursework_fixtures import FAIR, FULL, Edit, hostile, written
+
+ROOT = Path(__file__).resolve().parent.parent
+MASTER = ROOT / "assignments" / "1-one-step.ipynb"
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.skipif(not MASTER.exists(), reason="no masters here: the archive of the book has none"),
+]
+
+NOBODY = 65534
+
+
+def as_nobody() -> list[str]:
+    """A command line under which what follows runs as an ordinary user, who may read this Python."""
+    home = ["--perms", "0755", "--tmpfs", "/root"]
+    for path in map(Path, dict.fromkeys((sys.base_prefix, sys.prefix, str(ROOT)))):
+        if path.is_relative_to("/root"):  # whose folders are closed to others, and would be made so again
+            for parent in reversed(path.parents[:-2]):
+                home += ["--perms", "0755", "--dir", str(parent)]
+            home += ["--ro-bind", str(path), str(path)]
+    user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
+    return ["bwrap", "--dev-bind", "/", "/", *home, "--cap-add", "ALL", *user]
+
+
+@dataclass
+class Batch:
+    """One run of the marker, and the world before and after it."""
+
+    folder: Path
+    status: int
+    said: str
+    expected: dict[str, dict[str, float | None]]
+    files_before: dict[str, str]
+    files_after: dict[str, str]
+    temporary: list[str]
+    processes: list[str]
+    connections: int
+
+    def record(self, student: str) -> dict[str, Any]:
+        return json.loads((self.folder / "marks" / "students" / f"{student}.json").read_text())
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.name: f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.stat().st_mtime_ns}"
+        for path in sorted(folder.iterdir())
+    }
+
+
+def left_behind() -> list[str]:
+    """Command lines of processes that some notebook or its sandbox left."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if "/marker/child.py" in command or command.startswith("sleep 98765"):
+            found.append(command[-80:])
+    return found
+
+
+def marked(folder: Path, edits: dict[str, tuple[Edit, dict[str, Any]]], user: str, *limits: str) -> Batch:
+    solved = read_master(MASTER).solved_notebook()
+    submissions, temporary = folder / "submissions", folder / "tmp"
+    for new in (submissions, temporary):
+        new.mkdir()
+    for student, (edit, _) in edits.items():
+        (submissions / f"{student}.ipynb").write_bytes(written(edit, solved, student))
+    if "huge" in edits:
+        os.truncate(submissions / "huge.ipynb", 200 << 20)
+    (folder / "roster.csv").write_text("student\n" + "\n".join(edits))
+    (folder / "key.txt").write_text("0123456789abcdef0123")
+    (folder / "marks").mkdir()
+    if user == "nobody":
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+    before = digests(submissions)
+    command = [sys.executable, "-m", "lrbs", "coursework", "mark", "1-one-step", "submissions"]
+    command += ["--roster", "roster.csv", "--key", "key.txt", "--to", "marks", "--jobs", "2", *limits]
+    environment = os.environ | {
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [*(as_nobody() if user == "nobody" else []), *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    return Batch(
+        folder,
+        done.returncode,
+        done.stdout + done.stderr,
+        {student: points for student, (_, points) in edits.items()},
+        before,
+        digests(submissions),
+        sorted(path.name for path in temporary.iterdir()),
+        left_behind(),
+        0,
+    )
+
+
+@pytest.fixture(scope="module", params=["self", "nobody"])
+def user(request: pytest.FixtureRequest) -> str:
+    """Whoever runs the tests; and, where that is root, an ordinary user too."""
+    if request.param == "nobody" and (os.geteuid() != 0 or shutil.which("bwrap") is None):
+        pytest.skip("only root can become an ordinary user")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """A folder that an ordinary user can reach; pytest closes its own to others whenever it starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def fair(place: Path, user: str) -> Batch:
+    folder = place / f"fair-{user}"
+    folder.mkdir()
+    return marked(folder, FAIR, user, "--memory", "900")
+
+
+@pytest.fixture(scope="module")
+def attacked(place: Path, user: str) -> Iterator[Batch]:
+    folder = place / f"hostile-{user}"
+    folder.mkdir()
+    reached: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        stop = threading.Event()
+
+        def listen() -> None:
+            while not stop.is_set():
+                try:
+                    data = server.accept()[0].recv(100)
+                except TimeoutError:
+                    continue
+                if data:  # the probe of the unsafe case sends nothing
+                    reached.append(data)
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        edits = hostile(folder, server.getsockname()[1])
+        limits = ("--seconds", "2", "--call", "2", "--total", "40", "--memory", "700")
+        batch = marked(folder, edits, user, *limits)
+        stop.set()
+        thread.join()
+    batch.connections = len(reached)
+    yield batch
+
+
+@pytest.mark.parametrize("student", FAIR)
+def test_fair_submissions_get_what_they_deserve(fair: Batch, student: str) -> None:
+    record = fair.record(student)
+    assert {name: result["points"] for name, result in record["questions"].items()} == fair.expected[
+        student
+    ], record
+    assert record["problem"] == ""
+
+
+@pytest.mark.parametrize("student", hostile(Path("/nowhere"), 0))
+def test_attacks_get_what_they_deserve(attacked: Batch, student: str) -> None:
+    record = attacked.record(student)
+    points = {name: result["points"] for name, result in record["questions"].items()}
+    assert points == attacked.expected[student], record
+    assert "trace" not in record
+
+
+def test_fair_submissions_leave_nothing_behind(fair: Batch) -> None:
+    nothing_left(fair)
+
+
+def test_attacks_leave_nothing_behind(attacked: Batch) -> None:
+    nothing_left(attacked)
+
+
+def nothing_left(batch: Batch) -> None:
+    """The batch is complete, the submissions are as they were, and so are the files and processes around."""
+    assert batch.status == 0, batch.said
+    assert sorted(path.stem for path in (batch.folder / "marks" / "students").iterdir()) == sorted(
+        batch.expected
+    )
+    assert batch.files_before == batch.files_after
+    assert batch.temporary == []
+    assert batch.processes == []
+    assert batch.connections == 0
+    entries = {"submissions", "tmp", "roster.csv", "key.txt", "marks"}
+    assert {path.name for path in batch.folder.iterdir()} == entries
+
+
+def test_pages_run_no_script_of_a_student(attacked: Batch) -> None:
+    for path in (attacked.folder / "marks").rglob("*.html"):
+        text = path.read_text()
+        assert "<script" not in text and "onerror=alert(1)>" not in text
+        assert "default-src 'none'" in text
+
+
+def test_a_function_that_learnt_the_practice_inputs_by_heart_is_told_why(tmp_path: Path) -> None:
+    from lrbs.coursework.assignment import PRACTICE, load
+    from lrbs.coursework.mark import mark_notebook
+    from lrbs.coursework.sandbox import Limits, choose
+
+    task = load("1-one-step")
+    question, parameters = task.question("q5"), task.parameters("ada")
+    cases = question.cases(task.inputs_rng(question, PRACTICE), parameters)
+    known = {float(case[0][0]): question.expected(parameters, *case) for case in cases}  # type: ignore[misc]
+    source = f"known = {known!r}\ndef loss_change(g, S, H, B, rate):\n    return known.get(float(g[0]), 0.0)"
+    edit = __import__("tests.coursework_fixtures", fromlist=["replaced"]).replaced("loss_change", source)
+    data = written(edit, read_master(MASTER).solved_notebook(), "ada")
+    limits = Limits()
+    outcome = mark_notebook(data, task, "ada", "another key, secret", choose(limits), limits).outcomes["q5"]
+    assert outcome.share == 0.2  # a step of no length changes nothing
+    assert outcome.hint.startswith("It passes the check of the notebook and fails with other inputs")
+    assert not any(
+        str(value)[:6] in outcome.hint for case in outcome.cases for value in case.get("inputs", ())
+    )
+
+
+def test_full_marks_are_what_the_assignment_has() -> None:
+    from lrbs.coursework.assignment import load
+
+    task = load("1-one-step")
+    assert {q.name: None if q.written else q.points for q in task.questions} == FULL
