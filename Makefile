@@ -18,7 +18,7 @@ export VECLIB_MAXIMUM_THREADS ?= 1
 # made by several chapters at once, which then warn.
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
-.PHONY: book test browser benchmarks lab chapters pdf links format requirements clean torch alone shuffled portable killed
+.PHONY: book test browser benchmarks lab chapters pdf links format requirements clean torch alone shuffled portable killed mutants
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.
 book: chapters
@@ -52,6 +52,10 @@ portable: $(INSTALLED)
 killed: $(INSTALLED)
 	$(RUN) -m tools.killed
 
+# Break the formulas on purpose, one small change at a time: some test must fail for each.
+mutants: $(INSTALLED)
+	$(RUN) -m tools.mutate
+
 # Every page, figure and link of the built site in Chromium; skipped, with a word why, where there is none.
 browser: book
 	$(RUN) -m pytest -n 2 --dist loadgroup tests/browser
@@ -62,6 +66,7 @@ pdf: book
 
 # How heavy pages are, how soon they show, how quick figures follow their sliders.
 benchmarks: book
+	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.pages
 
 # Whether the addresses of other hosts that the book names still answer. Needs a network.

@@ -2,12 +2,14 @@
 
 They hold mathematics in plain text, |g| and eta*, which reStructuredText would take for markup; they cite
 equations by bare ids; and they name things by where users find them, lrbs.LocalModel, not by where they are
-defined.
+defined. A page names a package, in a block ``{room}``, and shows whatever is public in it.
 """
 
 import importlib
 import re
 from inspect import signature
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 from docutils import nodes
@@ -15,10 +17,13 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.autodoc import FunctionDocumenter
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.inspect import stringify_signature
 
 from lrbs import formulas
+from lrbs.checks.lookup import every
 
+ROOM = re.compile(r"^```\{room\} (\S+)\n```$", re.MULTILINE)
 MARKUP = str.maketrans({"|": r"\|", "*": r"\*"})
 EMPHASIS = re.compile(r"(?<![\w\\])\\\*(\w[\w ]*)\\\*(?!\w)")  # what was *one sample* before
 LITERAL = re.compile(r"(``.*?``|:[\w:]+:`.*?`)")
@@ -102,6 +107,55 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.
     return None
 
 
+def public_names(module: ModuleType, room: ModuleType) -> list[str]:
+    """What a module defines of the names that it or its package exports, and its checks."""
+    exported = {*getattr(module, "__all__", ()), *room.__all__}
+    checks = {check.__name__ for check in every().values() if check.__module__ == module.__name__}
+    data = {name for owner, name in ModuleAnalyzer.for_module(module.__name__).find_attr_docs() if not owner}
+    return [
+        name
+        for name, found in vars(module).items()
+        if name in checks
+        or (name in exported and (name in data or getattr(found, "__module__", "") == module.__name__))
+    ]
+
+
+def of_room(path: str) -> str:
+    """A section for each module of a package that has public names, but those of the packages in it."""
+    room = importlib.import_module(path)
+    paths = [f"{path}.{info.name}" for info in iter_modules(room.__path__) if not info.ispkg]
+    modules = [importlib.import_module(each) for each in paths if not each.endswith("__main__")]
+    shown = {module: names for module in modules if (names := public_names(module, room))}
+    own = public_names(room, room)
+    text = block(room, own)
+    linked = {name for name in room.__all__ if hasattr(getattr(room, name), "__qualname__")}
+    if others := sorted(linked.difference(own, *shown.values())):
+        links = ", ".join(f"{{py:obj}}`{path}.{name}`" for name in others)
+        text += f"From other rooms, and here too: {links}.\n\n"
+    return text + "".join(f"## {module.__name__}\n\n{block(module, shown[module])}" for module in shown)
+
+
+def block(module: ModuleType, names: list[str]) -> str:
+    members = f"   :members: {', '.join(names)}\n" if names else ""
+    return f"```{{eval-rst}}\n.. automodule:: {module.__name__}\n{members}```\n\n"
+
+
+def with_rooms(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Write out what a page shows of the packages that it names, and remember it."""
+    names = ROOM.findall(source[0])
+    app.env.metadata[docname]["rooms"] = {name: of_room(name) for name in names}
+    source[0] = ROOM.sub(lambda found: of_room(found[1]), source[0])
+
+
+def with_new_names(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
+    """Pages that were written before their package got the names that it has."""
+    return [
+        page
+        for page, told in env.metadata.items()
+        if any(of_room(room) != text for room, text in told.get("rooms", {}).items())
+    ]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("sphinx.ext.autodoc")
     app.add_autodocumenter(OneSignature, override=True)
@@ -109,4 +163,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-signature", as_called)
     app.connect("autodoc-skip-member", without_aliases)
     app.connect("missing-reference", resolve)
+    app.connect("source-read", with_rooms)
+    app.connect("env-get-outdated", with_new_names)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,8 +5,10 @@ the learning rate and the progress of one step under an approximation passed as 
 :func:`simulated_step` and :func:`measured_step` give the same without any.
 
 The rooms are modules that load when they are first asked for: ``lrbs.laws`` (closed laws),
-``lrbs.noise_scale`` (estimators), ``lrbs.tradeoff`` (steps against examples), ``lrbs.lab`` (small real
-networks), ``lrbs.checks`` (a run for each equation that can contradict it) and ``lrbs.show`` (figures).
+``lrbs.noise_scale`` (estimators), ``lrbs.tradeoff`` (steps against examples), ``lrbs.sweeps`` (public sweeps
+of language models), ``lrbs.lab`` (small real networks), ``lrbs.checks`` (a run for each equation that can
+contradict it) and ``lrbs.show`` (figures).
+:func:`plan` says what to do with a run whose batch size changes.
 """
 
 from importlib import import_module
@@ -31,7 +33,7 @@ from lrbs.step import Step, expected_step, loss_decrease, optimal_lr, quadratic_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lrbs import checks, lab, laws, noise_scale, show, tradeoff
+    from lrbs import checks, lab, laws, noise_scale, show, sweeps, tradeoff
     from lrbs.equations import Formula
     from lrbs.laws import ScalarLaw, fit_power_saturation, saturation
     from lrbs.noise_scale import (
@@ -44,11 +46,12 @@ if TYPE_CHECKING:
         noise_scale_from_workers,
         two_batch_moments,
     )
+    from lrbs.planner import plan
     from lrbs.tradeoff import fit_tradeoff
 
     formulas: Mapping[str, Formula]
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "SGD",
@@ -84,6 +87,7 @@ __all__ = [
     "noise_scale_from_update_rms",
     "noise_scale_from_workers",
     "optimal_lr",
+    "plan",
     "quadratic_loss_change",
     "saturation",
     "scalar_mean_field",
@@ -91,16 +95,18 @@ __all__ = [
     "show",
     "simulated_step",
     "step_from_updates",
+    "sweeps",
     "tradeoff",
     "two_batch_moments",
 ]
 
 # Where the names come from that load their room when they are first asked for.
-_ROOMS = ("checks", "lab", "laws", "noise_scale", "show", "tradeoff")
+_ROOMS = ("checks", "lab", "laws", "noise_scale", "show", "sweeps", "tradeoff")
 _LATER = {
     "ScalarLaw": "laws",
     "fit_power_saturation": "laws",
     "fit_tradeoff": "tradeoff",
+    "plan": "planner",
     "saturation": "laws",
 } | {name: "noise_scale" for name in __all__ if "oise" in name or name.startswith("two_batch")}
 

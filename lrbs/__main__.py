@@ -1,4 +1,4 @@
-"""Command line: ``formulas`` lists the book's equations, ``coursework`` releases and marks assignments."""
+"""Command line: ``plan`` a new batch size, list the book's ``formulas``, hand out and mark ``coursework``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from lrbs import formulas
+from lrbs.planner.command import planner_options, print_plan
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,13 +19,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("formulas", help="list every equation: id, function, chapter, check")
     listing.add_argument("--json", action="store_true", help="as a JSON list of objects")
-    if given[:1] != ["formulas"]:  # which need not load what marks
+    planning = commands.add_parser("plan", help="a run with another batch size: rates to try, and the rest")
+    planner_options(planning)
+    if given[:1] not in (["formulas"], ["plan"]):  # which need nothing of what marks
         from lrbs.coursework import command
 
         command.add(commands)
     options = parser.parse_args(given)
     if options.command == "coursework":
         return int(options.run(options, given))
+    if options.command == "plan":
+        print_plan(planning, options)
+        return 0
 
     entries = [entry.as_dict() for entry in formulas.values()]
     if options.json:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+__all__ = ["names_of", "public_names"]
+
+
+def public_names(folder: Path) -> dict[str, list[str]]:
+    """`__all__` of each module in a folder, read without loading it."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("[!_]*.py")}
+    found = {name: re.search(r"^__all__ = (\[[^]]*\])", text, re.MULTILINE) for name, text in texts.items()}
+    return {name: ast.literal_eval(names[1]) for name, names in found.items() if names}
 
 
 def names_of(package: str, modules: Mapping[str, Sequence[str]]) -> tuple[list[str], Callable[[str], Any]]:

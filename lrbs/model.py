@@ -84,7 +84,16 @@ class LocalModel:
         per_sample_gradients : array_like, shape (n, N)
             n >= 2 gradients of single samples (of the *mean* loss per sample, not a sum over a batch).
         hessian : array_like, operator or callable
-            As for the class.
+            1-D means diagonal, 2-D dense, a function is H times a vector.
+
+        Returns
+        -------
+        LocalModel
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two samples, or the Hessian does not fit.
         """
         samples = real_array(per_sample_gradients, "per_sample_gradients", ndim=2)
         n = samples.shape[0]
@@ -101,9 +110,22 @@ class LocalModel:
         return self.gradient.size
 
     def noise(self, batch_size: float) -> Operator:
-        """Covariance Sigma/B of the gradient of a batch of `batch_size` samples drawn with replacement.
+        """Covariance Sigma/B of the gradient of a batch of samples drawn with replacement.
 
-        Source: 10542.1.
+        Parameters
+        ----------
+        batch_size : float
+            B > 0.
+
+        Returns
+        -------
+        Operator
+            Source: 10542.1.
+
+        Raises
+        ------
+        ValueError
+            If `batch_size` is not positive.
         """
         return self.covariance.scaled(1 / float(positive(batch_size, "batch_size", ndim=0)))
 
@@ -119,6 +141,11 @@ class LocalModel:
         -------
         LocalModel
             With a diagonal covariance for 0; else dense, or of low rank with a diagonal.
+
+        Raises
+        ------
+        ValueError
+            If `share` is not in [0, 1].
 
         Examples
         --------
@@ -151,6 +178,10 @@ class LocalModel:
         ----------
         own : slice
             Of the N parameters, such as ``network.slices["W1"]`` of ``lrbs.lab``.
+
+        Returns
+        -------
+        LocalModel
 
         Raises
         ------

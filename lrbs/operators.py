@@ -254,8 +254,10 @@ class Probed(MatrixFree):
 
     Parameters
     ----------
-    product, size
-        As for :class:`MatrixFree`.
+    product : callable
+        A times a vector, symmetric.
+    size : int
+        N.
     probes : int
         Number of random sign vectors z; the diagonal is the mean of z * (A z).
     rng : int or numpy.random.Generator

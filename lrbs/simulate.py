@@ -46,6 +46,8 @@ class MeasuredStep(Step):
 
     Attributes
     ----------
+    alignment, curvature : ndarray
+        Means over the sample.
     alignment_se, curvature_se : ndarray
         Standard errors of the two means.
     covariance : ndarray
@@ -110,6 +112,13 @@ def simulated_step(
     -------
     MeasuredStep
         Shaped like `batch_size`.
+
+    Raises
+    ------
+    ValueError
+        If a batch size is not positive, `samples` below 2 or `steps` below 1.
+    NotImplementedError
+        If nothing can be drawn from the covariance.
     """
     sizes = positive(batch_size, "batch_size")
     count(samples, "samples", least=2)
@@ -143,8 +152,9 @@ def draw_gradients(
     batch_size : float
     shape : tuple of int
         Leading shape; the result is ``(*shape, N)``.
-    rng, draw
-        As for :func:`simulated_step`.
+    rng : int or numpy.random.Generator
+    draw : callable
+        ``(rng, shape)`` to independent numbers of mean 0 and variance 1.
     """
     size = float(positive(batch_size, "batch_size", ndim=0))
     mix, mixed = _root(model.covariance)
@@ -167,7 +177,7 @@ def measured_step(
         memory.
     rule : UpdateRule
     hessian : array_like, LinearOperator or callable
-        As for :class:`lrbs.LocalModel`.
+        1-D means diagonal, 2-D dense, a function is H times a vector.
     gradient : array_like, shape (N,), optional
         Gradient of the expected loss. Without it each update is aligned with the mean gradient of the
         *other* runs: with its own, noise would align with itself.
@@ -218,12 +228,17 @@ def step_from_updates(
     gradient : array_like, shape (N,) or (n_runs, N)
         Of the expected loss; one for each run where they differ.
     hessian : array_like, LinearOperator or callable
-        As for :class:`lrbs.LocalModel`.
+        1-D means diagonal, 2-D dense, a function is H times a vector.
 
     Returns
     -------
     MeasuredStep
         Scalars; the standard errors come from the spread of the runs' own averages.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two runs, or shapes do not fit.
     """
     phi = real_array(updates, "updates", ndim=(2, 3))
     if phi.ndim == 2:

@@ -48,7 +48,22 @@ def optimal_lr(alignment: ArrayLike, curvature: ArrayLike) -> Array:
 def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
     """Expected decrease of the loss at the optimal learning rate, alignment^2 / (2 curvature).
 
-    Parameters, errors as for :func:`optimal_lr`. Source: 11280.9, 11280.14.
+    Parameters
+    ----------
+    alignment : array_like
+        E[phi]^T g.
+    curvature : array_like
+        tr(E[phi phi^T] H), positive.
+
+    Returns
+    -------
+    ndarray
+        In units of the loss. Source: 11280.9, 11280.14.
+
+    Raises
+    ------
+    ValueError
+        If a curvature is not positive: the quadratic has no minimum.
 
     Examples
     --------
@@ -61,8 +76,6 @@ def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
 def quadratic_loss_change(model: LocalModel, update: ArrayLike, learning_rate: ArrayLike) -> Array:
     """Change of the loss by w -> w - learning_rate * update, to second order.
 
-    Source: 11285.1.
-
     Parameters
     ----------
     model : LocalModel
@@ -72,8 +85,13 @@ def quadratic_loss_change(model: LocalModel, update: ArrayLike, learning_rate: A
     Returns
     -------
     ndarray
-        Shaped like `learning_rate`; exact when the loss is quadratic, else with an error of third
-        order in the learning rate. Source: 11260.1, 10542.7.
+        Shaped like `learning_rate`; exact when the loss is quadratic, else with an error of third order in
+        the learning rate. Source: 11285.1, 11260.1, 10542.7.
+
+    Raises
+    ------
+    ValueError
+        If `update` is not a finite vector.
     """
     phi = vector(update, "update", model.size)
     eta = real_array(learning_rate, "learning_rate")
@@ -108,8 +126,6 @@ class Step:
     def loss_change(self, learning_rate: ArrayLike) -> Array:
         """Expected change of the loss at a learning rate (negative where the step helps).
 
-        Source: 11285.2.
-
         Parameters
         ----------
         learning_rate : array_like
@@ -118,7 +134,7 @@ class Step:
         Returns
         -------
         ndarray
-            -eta * alignment + eta^2 / 2 * curvature. Source: 11260.2, 10542.8.
+            -eta * alignment + eta^2 / 2 * curvature. Source: 11285.2, 11260.2, 10542.8.
         """
         eta = real_array(learning_rate, "learning_rate")
         return plain(-eta * self.alignment + eta**2 / 2 * self.curvature)
@@ -128,8 +144,6 @@ def expected_step(
     model: LocalModel, rule: UpdateRule, batch_size: ArrayLike, method: Method = mean_field
 ) -> Step:
     """Alignment and curvature of one step, by a closed form.
-
-    Source: 10542.9, 11280.14.
 
     Parameters
     ----------
@@ -144,7 +158,8 @@ def expected_step(
     Returns
     -------
     Step
-        Shaped like `batch_size`. Memory is that of a few vectors, whatever the number of batch sizes.
+        Shaped like `batch_size`. Memory is that of a few vectors, whatever the number of batch sizes. Source:
+        10542.9, 11280.14.
 
     Raises
     ------

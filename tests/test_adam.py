@@ -1,4 +1,4 @@
-"""Adam against PyTorch where it is installed; its mean field against its parts and limits."""
+"""Adam, step by step; its mean field against its parts and limits."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lrbs
 from lrbs import Adam, SignSGD, mean_field
 from lrbs.laws.adam import (
     mean_update,
@@ -21,43 +20,6 @@ from lrbs.rules import adamw_step
 
 
 # ------------------------------------------------------------------------------------------- steps
-@pytest.mark.torch
-@pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_step_by_step_against_pytorch(rng, decay):
-    import torch
-
-    start = rng.standard_normal(6)
-    parameter = torch.nn.Parameter(torch.tensor(start))
-    make = torch.optim.AdamW if decay else torch.optim.Adam
-    theirs = make([parameter], lr=0.03, betas=(0.8, 0.97), eps=1e-6, weight_decay=decay)
-    ours, state = start, Adam().init((6,))
-    for _ in range(20):
-        gradient = rng.standard_normal(6) * np.array([1e-7, 1e-3, 1.0, 1.0, 10.0, 1e4])
-        parameter.grad = torch.tensor(gradient)
-        theirs.step()
-        ours, state = adamw_step(ours, gradient, state, 0.03, Adam(0.8, 0.97, 1e-6), weight_decay=decay)
-        np.testing.assert_allclose(ours, parameter.detach().numpy(), rtol=1e-12)
-
-
-@pytest.mark.torch
-def test_momentum_conventions_against_pytorch(rng):
-    """The library sums where the book averages: its learning rate is 1 - beta_1 times the one here."""
-    import torch
-
-    history = rng.standard_normal((12, 3))
-    for nesterov, weights in ((False, lrbs.laws.ema_weights), (True, lrbs.laws.nesterov_weights)):
-        parameter = torch.nn.Parameter(torch.zeros(3, dtype=torch.float64))
-        theirs = torch.optim.SGD([parameter], lr=0.5 * (1 - 0.9), momentum=0.9, nesterov=nesterov)
-        before = np.zeros(3)
-        for gradient in history:
-            before = parameter.detach().numpy().copy()
-            parameter.grad = torch.tensor(gradient)
-            theirs.step()
-        update = (before - parameter.detach().numpy()) / 0.5
-        ours = lrbs.Averaged(lrbs.SGD(), weights(0.9, 12))(history)
-        np.testing.assert_allclose(ours, update, rtol=1e-10)
-
-
 def test_the_rule_takes_the_same_steps(rng):
     history = rng.standard_normal((9, 4))
     rule = Adam(0.7, 0.9)

@@ -41,6 +41,12 @@ def test_first_step_is_a_sign():
     np.testing.assert_allclose(square, 1, rtol=1e-8)
 
 
+def test_the_least_beta2_is_all_but_a_sign():
+    mean, square = adam_moments([0.5], [1.0], 0.0, 1e-3)
+    assert mean[0] == pytest.approx(erf(0.5 / math.sqrt(2)), abs=0.01)
+    assert square[0] == pytest.approx(1, abs=0.05)
+
+
 def test_published_numbers():
     mean, square = adam_moments([0.5, 0.0], [1.0, 1.0], 0.9, 0.95)
     assert mean[0] == pytest.approx(0.4432, abs=5e-5)
@@ -58,6 +64,7 @@ def test_symmetry_scale_and_coordinates_without_noise():
     np.testing.assert_allclose(square[3:5], [0, 1])
     nearly, _ = adam_moments([3.0], [1e-12], 0.8, 0.9)
     assert nearly[0] == pytest.approx(1)
+    assert np.ravel(adam_moments([-3.0], [0.0], 0.8, 0.9)).tolist() == [-1.0, 1.0]
 
 
 def test_many_coordinates_in_blocks():
@@ -85,6 +92,14 @@ def test_corrections_are_of_first_order(beta1):
         )
     assert np.abs(left[1]).max() < np.abs(left[0]).max() / 15
     assert np.abs(plain[1]).max() > np.abs(plain[0]).max() / 7
+
+
+def test_corrections_forget_the_unit_of_the_gradient():
+    mu, variance = np.array([0.1, -0.5, 2.0]), np.array([0.3, 1.0, 4.0])
+    for corrected in (corrected_mean, corrected_square):
+        np.testing.assert_allclose(
+            corrected(3 * mu, 9 * variance, 0.9, 0.95), corrected(mu, variance, 0.9, 0.95)
+        )
 
 
 def test_pure_noise_correction_symbolically():

@@ -18,6 +18,8 @@ def test_power_saturation_by_hand_and_special_cases():
 def test_fit_recovers_a_power(truth):
     B = np.geomspace(0.01, 1e5, 40)
     np.testing.assert_allclose(fit_power_saturation(B, power_saturation(B, *truth)), truth, rtol=1e-5)
+    three = truth[1] * np.array([0.1, 1.0, 10.0])  # as many as there are numbers to find
+    np.testing.assert_allclose(fit_power_saturation(three, power_saturation(three, *truth)), truth, rtol=1e-5)
 
 
 def test_implied_noise_scale_inverts_saturation():

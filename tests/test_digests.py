@@ -23,6 +23,11 @@ def test_digest_follows_code_and_outputs_but_not_prose() -> None:
     assert digests.digest(notebook(result="3"), []) != current
 
 
+def test_digest_does_not_follow_imports_for_type_checkers() -> None:
+    told = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import a\n    import b\nx = 1\n"
+    assert digests.without_prose(told) == "from typing import TYPE_CHECKING\nx = 1"
+
+
 def test_digest_does_not_follow_comments_and_docstrings() -> None:
     bare = 'class A:\n    def f(self):\n        return "#"'
     told = '"""M."""\n\nclass A:  # c\n    """A.\n\n    B.\n    """\n\n    def f(self):\n        """F."""\n'

@@ -50,6 +50,12 @@ def test_dense_noise_has_the_covariance(definite, rng):
     np.testing.assert_allclose(np.cov(steps, rowvar=False), 0.5**2 / 2 * sigma, atol=0.01)
 
 
+def test_without_noise_there_is_no_diffusion():
+    np.testing.assert_array_equal(diffusion_coefficient([0.0, 0.0], 1, 1), [0.0, 0.0])
+    np.testing.assert_array_equal(diffusion_coefficient(np.zeros((2, 2)), 1, 1), np.zeros((2, 2)))
+    np.testing.assert_array_equal(Quadratic([2.0, 1.0], [0.0, 0.5]).variance, [0.0, 0.5])
+
+
 def test_coefficient_refuses_what_is_no_covariance():
     with pytest.raises(ValueError, match="no negative eigenvalue"):
         diffusion_coefficient([1.0, -0.1], 1, 1)

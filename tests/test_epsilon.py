@@ -107,6 +107,8 @@ def test_slope_of_the_clip():
     expected = math.erf(0.8 / math.sqrt(2)) / 0.8
     assert float(lrbs.laws.clip_mean(small, 1.0, 0.8)) / small == pytest.approx(expected)
     assert float(lrbs.laws.clip_mean_by_slope(small, 1.0, 0.8)) / small == pytest.approx(expected)
+    unit = lrbs.laws.clip_mean_by_slope([0.4, -2.0], 1.0, 0.8)
+    np.testing.assert_allclose(lrbs.laws.clip_mean_by_slope([1.2, -6.0], 3.0, 2.4), unit)
 
 
 # -------------------------------------------------------------------------------------- the laws

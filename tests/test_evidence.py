@@ -154,7 +154,7 @@ def test_rows_stand_below_heads_of_their_kind():
         "in print       0.5       0.51            2 % ok",
         "               law      truth            off by",
         "law            0.5          1  -50 %, as stated",
-        "against the truth: off by 50 %; passed",
+        "against the truth: off by 50 %; as stated",
     ]
     page = evidence._repr_html_()
     for head in ("formula", "the book", "off by"):
@@ -206,6 +206,12 @@ def test_html_table_says_the_same():
     assert page.startswith('<details class="lrbs-check"><summary>')
     assert '<details class="lrbs-check" open>' in replace(evidence, folded=False)._repr_html_()
     assert page == evidence._repr_html_()
+
+
+def test_tables_that_are_news_stay_open():
+    assert " open>" in checks.find("opposed_noise")()._repr_html_()
+    assert " open>" not in checks.run("11260.3")._repr_html_()
+    assert " open>" in checks.run("11260.3", folded=False)._repr_html_()
 
 
 def test_numbers_are_short():

@@ -1,8 +1,10 @@
 """What `import lrbs` brings: few names, quickly, and rooms that load when they are asked for."""
 
+import ast
 import json
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
@@ -73,3 +75,26 @@ def test_functions_do_not_shadow_modules() -> None:
         package = import_module(".".join(["lrbs", *path.relative_to(Path(lrbs.__file__).parent).parts[:-1]]))
         if path.stem != "__init__":
             assert path.stem not in getattr(package, "__all__", ()) or package is lrbs, path
+
+
+def imported_by(path: Path) -> set[str]:
+    """Modules of lrbs that a file imports, at its head or later; the faces of packages aside."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lrbs"):
+            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return found
+
+
+def test_imports_go_one_way() -> None:
+    root = Path(lrbs.__file__).parent
+    files = {
+        ".".join(["lrbs", *path.relative_to(root).with_suffix("").parts]): path for path in root.rglob("*.py")
+    }
+    whole = {name: imported_by(path) & set(files) for name, path in files.items()}
+    _ = list(TopologicalSorter(whole).static_order())  # raises where modules import each other in a circle
+    rooms: dict[str, set[str]] = {}
+    for name, others in whole.items():
+        if name != "lrbs.__init__":  # the door, which opens all of them
+            rooms.setdefault(name.split(".")[1], set()).update(other.split(".")[1] for other in others)
+    _ = list(TopologicalSorter({room: to - {room} for room, to in rooms.items()}).static_order())

@@ -255,6 +255,11 @@ def test_correlations_fade_and_variances_stay(parts, form, share):
     assert isinstance(faded.covariance, Diagonal) == (share == 0)
 
 
+def test_all_of_the_correlations_is_the_model_itself(parts):
+    model = LocalModel(*parts)
+    assert model.with_correlations(1) is model  # nothing is formed for nothing
+
+
 def test_correlations_of_low_rank_with_a_diagonal(parts):
     g, sigma, H = parts
     covariance = DiagonalPlusLowRank(np.arange(1.0, 6.0), sigma[:, :2], np.array([1.0, 2.0]))

@@ -89,6 +89,12 @@ def test_averaged_rules_act_on_the_weighted_sum(rng, rule):
         np.testing.assert_allclose(Averaged(rule, weights)(history[:, :2]), short)
 
 
+def test_the_sum_of_the_weights_does_not_count_as_noise():
+    for weights in ([1.0, 1.0, 1.0, 1.0], [0.3, 0.3, 0.3, 0.3]):
+        assert Averaged(SGD(), weights).noise_factor == pytest.approx(1 / 4)
+    assert Averaged(SGD(), [6.0, 3.0]).noise_factor == pytest.approx(5 / 9)  # 4/9 + 1/9
+
+
 @pytest.mark.parametrize("method", [exact, mean_field, scalar_mean_field])
 @pytest.mark.parametrize("rule", [SGD, SignSGD])
 def test_averaging_by_hand_is_momentum(rng, definite, rule, method):

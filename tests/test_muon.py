@@ -19,6 +19,12 @@ def test_newton_schulz_is_the_quintic_on_singular_values():
     np.testing.assert_allclose(newton_schulz(G.T, 3, (2.0, -1.5, 0.5)), expected.T, atol=1e-12)
 
 
+def test_newton_schulz_forgets_the_size_of_a_matrix():
+    G = np.random.default_rng(2).standard_normal((4, 3))
+    np.testing.assert_allclose(newton_schulz(1e-6 * G), newton_schulz(G), rtol=1e-9)
+    np.testing.assert_allclose(newton_schulz(G, 0), G / np.sqrt(np.sum(G**2)))
+
+
 def test_newton_schulz_converges_to_the_polar_factor_with_classical_coefficients():
     G = np.random.default_rng(1).standard_normal((2, 5, 3))
     flattened = newton_schulz(G, 30, (15 / 8, -5 / 4, 3 / 8))

@@ -92,7 +92,8 @@ def test_leaving_out_is_starting_again_without(norm, rng):
 def test_a_stream_is_the_array(norm, groups, rng):
     gradients = 1 + rng.standard_normal((101, 10))
     whole = noise_scale_from_samples(gradients, groups=groups, **chosen(norm))
-    for stream in (iter(gradients), iter(np.array_split(gradients, 7)), iter([gradients[:1], gradients[1:]])):
+    pieces = [gradients[:1], gradients[:0], gradients[1:]]  # one waits while nothing comes
+    for stream in (iter(gradients), iter(np.array_split(gradients, 7)), iter(pieces)):
         streamed = noise_scale_from_samples(stream, groups=groups, **chosen(norm))
         assert streamed.trace == pytest.approx(whole.trace)
         assert streamed.squared_gradient == pytest.approx(whole.squared_gradient)
@@ -259,6 +260,48 @@ def test_the_interval_holds_what_the_estimates_do_not_contradict(square, freedom
     assert narrow[0] > low and (narrow[1] < high or np.isinf(high))
 
 
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.999])
+@pytest.mark.parametrize("freedom", [np.inf, 5])
+def test_at_the_ends_of_the_interval_the_estimates_are_as_far_off_as_the_level_says(level, freedom):
+    """|gap| is there just the quantile times its error; the two estimates are strongly correlated."""
+    from scipy.stats import norm, t
+
+    covariance = np.array([[1600.0, -3.0], [-3.0, 0.01]])
+    estimate = NoiseScaleEstimate(400.0, 2.0, covariance, "samples", freedom)
+    quantile = norm.ppf(0.5 + level / 2) if np.isinf(freedom) else t(freedom).ppf(0.5 + level / 2)
+    low, high = estimate.interval(level)
+    assert low < estimate.point_estimate < high
+    for scale in (low, high):
+        slopes = np.array([1.0, -scale])
+        gap = slopes @ [400.0, 2.0]
+        assert abs(gap) == pytest.approx(quantile * np.sqrt(slopes @ covariance @ slopes), rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e4])
+@pytest.mark.parametrize("scale", [0.02, 200.0])
+def test_neither_the_unit_of_the_gradient_nor_the_size_of_the_scale_matters(unit, scale):
+    """Estimates in another unit give the same ratio, and the interval grows with the ratio."""
+    shape = np.outer([scale, 1.0], [scale, 1.0]) * np.diag([1e-3, 2e-3])
+    estimate = NoiseScaleEstimate(unit * scale, unit, unit**2 * shape)
+    assert estimate.point_estimate == pytest.approx(scale)
+    low, high = NoiseScaleEstimate(1.0, 1.0, np.diag([1e-3, 2e-3])).interval()
+    np.testing.assert_allclose(estimate.interval(), [scale * low, scale * high])
+    assert str(estimate).startswith(f"noise scale {scale:g} samples")
+    lost = NoiseScaleEstimate(unit * scale, 0.01 * unit, unit**2 * shape)
+    assert str(lost).startswith("noise scale not resolved: above ")
+
+
+def test_no_noise_and_no_gradient():
+    """The borders: a trace of zero is a noise scale of zero, a gradient of zero has none."""
+    quiet = NoiseScaleEstimate(0.0, 2.0, np.diag([100.0, 0.01]))
+    assert quiet.point_estimate == 0
+    assert str(quiet) == "noise scale not resolved with this much data"
+    still = NoiseScaleEstimate(400.0, 0.0, np.diag([100.0, 0.0]))
+    assert still.interval() == (np.inf, np.inf)
+    with pytest.raises(ValueError, match=r"the estimate of \|g\|\^2 is 0 with"):
+        _ = still.point_estimate
+
+
 def test_intervals_that_say_little():
     covariance = np.diag([100.0, 0.01])
     assert NoiseScaleEstimate(400.0, -2.0, covariance).interval() == (np.inf, np.inf)
@@ -300,6 +343,9 @@ def test_l1_and_nuclear_by_plain_algebra(rng):
     by_nuclear = noise_scale_from_samples(samples, norm=Nuclear([(3, 2), (2,), (1, 2)]))
     assert by_nuclear.trace == pytest.approx(noise**2)
     assert by_nuclear.squared_gradient == pytest.approx(signal**2)
+    square = deviations[:, :9].reshape(-1, 3, 3)  # neither side is shorter: rows are kept, columns summed
+    noise = np.sqrt(np.linalg.eigvalsh(sum(D @ D.T for D in square) / 29)).sum()
+    assert noise_scale_from_samples(samples[:, :9], norm=Nuclear([(3, 3)])).trace == pytest.approx(noise**2)
 
 
 @EACH_NORM
@@ -340,6 +386,20 @@ def test_refusals_of_shapes():
 
 
 # ------------------------------------------------------------------------------------------ refusals
+def test_the_least_data_that_are_taken(rng):
+    """Two steps of two workers, one step of three, four samples, three with groups."""
+    gradients = 1 + rng.standard_normal((2, 2, 5))
+    trace = np.mean([np.trace(np.cov(step, rowvar=False)) for step in gradients])
+    assert noise_scale_from_workers(gradients, 8).trace == pytest.approx(8 * trace)
+    assert noise_scale_from_workers(iter(gradients), 8).trace == pytest.approx(8 * trace)
+    samples = gradients.reshape(4, 5)
+    for count, groups in ((4, None), (3, 3)):
+        trace = np.trace(np.cov(samples[:count], rowvar=False))
+        estimate = noise_scale_from_samples(samples[:count], groups=groups)
+        assert estimate.trace == pytest.approx(trace)
+    assert noise_scale_from_workers(samples[:3], 1).trace == pytest.approx(trace)
+
+
 @pytest.mark.parametrize(
     ("gradients", "size", "message"),
     [

@@ -30,6 +30,20 @@ def test_two_batches_invert_the_expected_squares():
     assert sums == pytest.approx((trace, square))
 
 
+def test_a_norm_of_zero_is_a_norm():
+    """Nothing but noise of which a large batch has none; and no noise, no gradient."""
+    assert two_batch_moments(0.5, 0.0, 1, 2) == pytest.approx((0.5, -0.25))
+    assert two_batch_moments(0.0, 0.0, 1, 2) == (0, 0)
+
+
+def test_the_shortest_log_that_is_read():
+    """Nine memories: three stretches of three."""
+    m = np.full(174, momentum_norm(2.0, 6.0, 0.9))
+    estimate = noise_scale_from_momentum(m, np.full(174, np.sqrt(40.0)), 0.9, 10)
+    assert estimate.trace == pytest.approx(360)
+    assert estimate.freedom == 2
+
+
 def test_two_batches_are_the_workers_when_one_is_the_mean_of_the_other(rng):
     """Root mean square over workers and norm of their mean hold the same as the workers do."""
     steps = 1 + rng.standard_normal((20, 6, 10))
@@ -60,6 +74,13 @@ def test_running_averages_by_their_weights(decay, rng):
     np.testing.assert_allclose(estimate.covariance, np.cov(pairs.T, aweights=weights) * shares)
     assert estimate.freedom == pytest.approx(1 / shares - 1)
     assert (running.steps, estimate.unit) == (25, "tokens")
+
+
+def test_two_steps_have_a_spread():
+    running = RunningNoiseScale()
+    running.add(3.0, 1.0)
+    running.add(5.0, 1.0)
+    assert (running.estimate.trace, running.estimate.trace_se) == pytest.approx((4, 1))
 
 
 def test_running_averages_are_stable():

@@ -1,10 +1,19 @@
 """The Sphinx extension that makes the reference of the package from plain docstrings."""
 
 import html
+import importlib
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import iter_modules
+from types import SimpleNamespace
+
+import pytest
+
+import lrbs
+from _ext.package_reference import ROOM, of_room, with_new_names
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = '''"""Pairs |a| and eta* by 11260.3, (11260.2-3) and 11260.99, as in ``*a, |b|``::
@@ -107,3 +116,31 @@ def test_docstrings_read_as_they_were_written(tmp_path: Path) -> None:
     assert "class Rule A rule." in text
     assert "class Own(size, name='own') Of one size." in text
     assert text.count("pair(value") == 1 and "pair(value, method=max)" in text
+
+
+# ---------------------------------------------------------------------------- the pages of the book
+PAGES = sorted((ROOT / "chapters").glob("api*.md"))
+ROOMS = [name for page in PAGES for name in ROOM.findall(page.read_text(encoding="utf-8"))]
+
+
+def test_every_package_has_a_page_that_the_contents_list() -> None:
+    packages = [f"lrbs.{info.name}" for info in iter_modules(lrbs.__path__) if info.ispkg]
+    assert sorted(ROOMS) == ["lrbs", *packages]
+    contents = (ROOT / "_toc.yml").read_text(encoding="utf-8").split()
+    assert {f"chapters/{page.stem}" for page in PAGES} <= set(contents)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_is_shown(room: str) -> None:
+    shown = set(re.findall(r"[\w.]+", of_room(room)))
+    for name in importlib.import_module(room).__all__:
+        found = getattr(importlib.import_module(room), name)
+        assert {name, f"{room}.{name}"} & shown or inspect.ismodule(found) or found is lrbs.formulas
+
+
+def test_a_new_name_outdates_its_page() -> None:
+    now = {"lrbs.rules": of_room("lrbs.rules")}
+    env = SimpleNamespace(
+        metadata={"before": {"rooms": {"lrbs.rules": ""}}, "now": {"rooms": now}, "prose": {}}
+    )
+    assert with_new_names(None, env) == ["before"]

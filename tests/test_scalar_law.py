@@ -39,6 +39,14 @@ def test_law_as_the_article_writes_it(law, B):
     assert float(law.optimal_lr(1e14)) == pytest.approx(law.limit_lr, rel=1e-5)
 
 
+def test_a_peak_at_infinity_is_none():
+    """At q = 2 t the curve rises for ever: beta* is 1, which no batch size reaches."""
+    law = ScalarLaw(alignment=1.0, signal_curvature=2.0, noise_curvature=1.0, noise_scale=3.0)
+    assert not law.has_surge
+    assert law.peak_beta == 1
+    assert law.peak_batch_size == math.inf
+
+
 @given(laws)
 def test_peak(law):
     B = np.geomspace(1e-9, 1e12, 4000)

@@ -132,3 +132,4 @@ def test_caution():
     assert kept_progress(3.0) < 0
     assert kept_progress(0.7) == pytest.approx(kept_progress(1.3))
     np.testing.assert_allclose(cautious_lr([0.2, 0.4], 0.5), [0.1, 0.2])
+    assert cautious_lr(0.2, 1.0) == 0.2

@@ -42,6 +42,15 @@ def build(kind, rng, definite):
 
 
 # ------------------------------------------------------------------------- against closed forms
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_history_is_as_long_as_it_is_told(steps, model, assert_within):
+    """From zero the average holds 1 - momentum^steps of the gradient."""
+    simulated = simulated_step(model, SGD(0.5), 50.0, samples=2000, rng=0, steps=steps)
+    kept = (1 - 0.5**steps) * model.squared_gradient
+    assert_within(simulated.alignment, kept, simulated.alignment_se)
+    assert simulated.alignment_se < 0.02 * kept
+
+
 @pytest.mark.parametrize(
     "rule", [SGD(), SGD(0.5), SignSGD(0.5), SoftSignSGD(0.4), Preconditioned(np.arange(N))]
 )

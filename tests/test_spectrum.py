@@ -49,6 +49,8 @@ def test_small_batches_are_overrated_by_the_factor(model):
 def test_factor_needs_upward_curvature_and_a_diagonal():
     with pytest.raises(ValueError, match="hessian must curve upwards along the noise; its variances meet -1"):
         correlation_factor(LocalModel([1.0, 0.0], [1.0, 1.0], [1.0, -2.0]))
+    with pytest.raises(ValueError, match="its variances meet 0"):
+        correlation_factor(LocalModel([1.0, 0.0], [2.0, 1.0], [1.0, -2.0]))
     free = LocalModel([1.0, 0.0], [1.0, 1.0], MatrixFree(lambda v: v, 2))
     with pytest.raises(NotImplementedError, match="no diagonal"):
         correlation_factor(free)

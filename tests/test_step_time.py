@@ -43,6 +43,7 @@ def test_an_inner_minimum_that_is_no_minimum():
     assert Cluster(0.01, 1.0, 1.0).fastest_batch_size(10) == 1
     assert Cluster(10.0, 1.0, 1.0).fastest_batch_size(100) == pytest.approx(1640, rel=1e-3)
     assert Cluster(0.5, 1.0, 1.0).fastest_batch_size(3) == 1
+    assert Cluster(0.8, 1.0, 1.0).fastest_batch_size(4) == 1  # there by 8 % only
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ def loaded_files(printed: str) -> list[str]:
     data = {
         data.relative_to(ROOT)
         for path in modules
-        for data in (ROOT / path).parent.glob("*.toml")
-        if f'"{data.name}"' in (ROOT / path).read_text(encoding="utf-8")
+        for data in (ROOT / path).parent.iterdir()
+        if data.suffix in (".toml", ".csv") and f'"{data.name}"' in (ROOT / path).read_text(encoding="utf-8")
     }
     return sorted(path.as_posix() for path in [*modules, *data])
 
@@ -52,6 +52,8 @@ def source(path: Path, code: str) -> Any:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         return without_prose(text)
+    if path.suffix == ".csv":
+        return text
     data = tomllib.loads(text)
     if path.name == "equations.toml" and "formulas" not in code:  # the door to titles and chapters
         return {id: line["check"] for lines in data.values() for id, line in lines.items()}
@@ -61,15 +63,18 @@ def source(path: Path, code: str) -> Any:
 
 
 def without_prose(source: str) -> str:
-    """A module without comments, docstrings and blank lines: no output comes from those."""
+    """A module less what makes no output: comments, docstrings, blank lines, imports for type checkers."""
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(source)):
+        idle: ast.stmt | None = None
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            text = node.body[0]
-            for row in range(text.lineno - 1, text.end_lineno or text.lineno):
-                lines[row] = ""
+            idle = node.body[0]
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            idle = node
+        if idle is not None and idle.end_lineno is not None:
+            lines[idle.lineno - 1 : idle.end_lineno] = [""] * (idle.end_lineno - idle.lineno + 1)
     return "\n".join(line.rstrip() for line in lines if line.strip())

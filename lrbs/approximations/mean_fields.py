@@ -22,7 +22,16 @@ def mean_field(rule: UpdateRule, gradient: Array, noise: Operator) -> Moments:
     for the rules with memory 11301.11, 11301.13; for Muon 11285.3, 11285.5; the mean product of two signs
     is lrbs.cross-moment.
 
-    Parameters, return value as for :func:`lrbs.exact`.
+    Parameters
+    ----------
+    rule : UpdateRule
+    gradient : ndarray, shape (N,)
+    noise : Operator
+        Covariance Sigma/B of one batch gradient.
+
+    Returns
+    -------
+    Moments
 
     Raises
     ------

@@ -17,8 +17,6 @@ ERF_SLOPE = np.pi / 2
 def older_route(method: Method = mean_field) -> Method:
     """A method with pi/2 times the noise, which is what matching the slope of erf comes to.
 
-    Source: 10563.13.
-
     Parameters
     ----------
     method : callable
@@ -28,8 +26,12 @@ def older_route(method: Method = mean_field) -> Method:
     Returns
     -------
     callable
-        To be passed to :func:`lrbs.expected_step`. For SignSGD, Lion and SoftSignSGD; for others it raises
-        NotImplementedError.
+        To be passed to :func:`lrbs.expected_step`, for SignSGD, Lion and SoftSignSGD. Source: 10563.13.
+
+    Raises
+    ------
+    NotImplementedError
+        By the method, for other rules.
 
     Examples
     --------
@@ -55,7 +57,16 @@ def linearised_erf(rule: UpdateRule, gradient: Array, noise: Operator) -> Moment
     E[sign] = sqrt(2/pi) g / deviation, unbounded: it holds while every |g_i| sqrt(B) / sigma_i is small.
     Coordinates are independent and squares are 1, so that the variances turn negative beyond that.
 
-    Parameters, return value as for :func:`lrbs.exact`; for SignSGD and Lion.
+    Parameters
+    ----------
+    rule : SignSGD or Lion
+    gradient : ndarray, shape (N,)
+    noise : Operator
+        Covariance Sigma/B of one batch gradient.
+
+    Returns
+    -------
+    Moments
 
     Raises
     ------

@@ -33,7 +33,16 @@ def scalar_mean_field(rule: UpdateRule, gradient: Array, noise: Operator) -> Mom
     SGD it is the law with B_simple in place of B_noise. Source: 11260.7, 11280.4-6, 11280.21-23,
     11285.6, 11301.8-21; with an epsilon, Adam's form is ours.
 
-    Parameters, return value as for :func:`lrbs.exact`.
+    Parameters
+    ----------
+    rule : UpdateRule
+    gradient : ndarray, shape (N,)
+    noise : Operator
+        Covariance Sigma/B of one batch gradient.
+
+    Returns
+    -------
+    Moments
 
     Raises
     ------

@@ -33,15 +33,15 @@ __all__ = [
 ]
 
 
-def run(id: str, *, folded: bool = True) -> Evidence:
+def run(id: str, *, folded: bool | None = None) -> Evidence:
     """Run the check of an equation.
 
     Parameters
     ----------
     id : str
         Such as ``"11260.3"``.
-    folded : bool
-        Show one line on a page, the table below it when that is opened; False shows both.
+    folded : bool, optional
+        Show one line on a page, and the table when that is opened, or both; as the check has it unless told.
 
     Returns
     -------
@@ -56,11 +56,28 @@ def run(id: str, *, folded: bool = True) -> Evidence:
     """
     if id not in load():
         raise ValueError(f"id must be that of an equation, one of lrbs.formulas; got {id!r}")
-    return replace(find(load()[id].check)(), folded=folded)
+    evidence = find(load()[id].check)()
+    return evidence if folded is None else replace(evidence, folded=folded)
 
 
 class Survey(NamedTuple):
-    """What the checks compare with what: how many checks, how many comparisons, and of what kind."""
+    """What the checks compare with what.
+
+    Attributes
+    ----------
+    checks, comparisons : int
+        How many.
+    random : int
+        Of a formula with a simulation, in standard errors.
+    deterministic : int
+        Of a formula with a quadrature, linear algebra, a limit or an independent evaluation.
+    misses : int
+        Of a law with the truth that it misses, by as much as the book says.
+    stated : int
+        Of a figure that the book states with this run.
+    claims : int
+        Something that holds or not, and has no size.
+    """
 
     checks: int
     comparisons: int
@@ -77,7 +94,16 @@ class Survey(NamedTuple):
 
     @classmethod
     def of(cls, evidence: Iterable[Evidence]) -> Survey:
-        """Of checks that were run already."""
+        """Of checks that were run already.
+
+        Parameters
+        ----------
+        evidence : iterable of Evidence
+
+        Returns
+        -------
+        Survey
+        """
         found = list(evidence)
         rows = [row for one in found for row in one.comparisons]
         kinds = {kind: sum(isinstance(row, kind) for row in rows) for kind in (Miss, Stated, Claim)}
@@ -87,5 +113,10 @@ class Survey(NamedTuple):
 
 
 def survey() -> Survey:
-    """Run every check, a matter of ten to twenty seconds, and count what is compared with what."""
+    """Run every check, a matter of ten to twenty seconds, and count what is compared with what.
+
+    Returns
+    -------
+    Survey
+    """
     return Survey.of(check() for check in every().values())

@@ -134,7 +134,7 @@ def corrected_mean_of_adam() -> Rows:
     return errors[0.95]
 
 
-@check("approximation", where="of the square, β = 0.9, 0.5")
+@check("approximation", where="of the square, β = 0.9, 0.5", news=True)
 def mean_field_of_adam_at_small_beta2() -> Rows:
     """Where it breaks: a second average that hardly averages."""
     signals = np.array([0.1, 0.56])

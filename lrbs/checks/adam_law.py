@@ -130,7 +130,7 @@ def adam_law_against_minimised_loss() -> Rows:
     return _worst_of_three(0)
 
 
-@check("approximation", where="loss decrease at 0.001 B_simple; σᵢ/|gᵢ| log-normal, spread 1")
+@check("approximation", where="loss decrease at 0.001 B_simple; σᵢ/|gᵢ| log-normal, spread 1", news=True)
 def adam_law_with_unequal_signals() -> Rows:
     """Where it breaks: sigma_i/|g_i| spread over coordinates. The mean field by coordinate does not mind."""
     rng = np.random.default_rng(59)

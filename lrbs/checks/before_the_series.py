@@ -57,7 +57,7 @@ def square_root_rule_keeps_increments() -> Rows:
         yield f"covariance, {name}", factor * before[0, 1], noise[:, 0] * noise[:, 1]
 
 
-@check("Monte Carlo")
+@check("Monte Carlo", news=True)
 def gradient_variance_under_square_root() -> Rows:
     """The square-root rule keeps the variance of the increment; that of the gradient falls as 1/B."""
     model = dense_model(size=3)
@@ -216,7 +216,7 @@ def vanishing_learning_rate() -> Rows:
     yield near("B = η/0.025, η = 0.001", limit, variance(1e-3, 1e-3 / 0.025), tolerance=0.002)
 
 
-@check("Monte Carlo")
+@check("Monte Carlo", news=True)
 def rules_without_bound() -> Rows:
     """Either rule leaves the stable range: a step multiplies the mean by 1 - eta lambda, here by -2.2."""
     quadratic = Quadratic(curvature=[2.0], variance=[3.0])

@@ -134,7 +134,7 @@ def adam_turns_into_momentum() -> Rows:
     yield near("B = 0.5: mean field", limit[0], field[0], tolerance=1e-3)
 
 
-@check("approximation", where="loss decrease at B = 1, ϵ = 0")
+@check("approximation", where="loss decrease at B = 1, ϵ = 0", news=True)
 def soft_law_breaks() -> Rows:
     """Where ratios of noise to signal differ a hundredfold the scalar law of soft sign fails by a factor."""
     model = losing_model()

@@ -101,6 +101,11 @@ class Evidence:
         The error is a difference, not a share of something: it is printed without "%".
     folded : bool
         Show one line on a page, the table below it when that is opened.
+
+    Raises
+    ------
+    ValueError
+        If there is no comparison, or none with a standard error for "Monte Carlo".
     """
 
     kind: Kind
@@ -175,12 +180,17 @@ class Evidence:
             return "no error but rounding"
         notes = "; ".join(note for note in ("absolute" if self.absolute else "", self.where) if note)
         size = small(self.error, relative=not self.absolute)
-        misses = any(isinstance(c, Miss) for c in self.comparisons)
-        error = f"off by {size}" if misses else f"largest error {size}"
+        error = f"off by {size}" if self._misses else f"largest error {size}"
         return f"{error} ({notes})" if notes else error
 
     def _summary(self) -> str:
-        return f"{HELD_AGAINST[self.kind]}: {self.measured}; {'passed' if self.passed else 'FAILED'}"
+        verdict = ("as stated" if self._misses else "passed") if self.passed else "FAILED"
+        return f"{HELD_AGAINST[self.kind]}: {self.measured}; {verdict}"
+
+    @property
+    def _misses(self) -> bool:
+        """Whether a law is held to how far off it is known to be."""
+        return any(isinstance(c, Miss) for c in self.comparisons)
 
     def _repr_html_(self) -> str:
         parts = []
@@ -203,8 +213,10 @@ Row = tuple[str, Any, Any] | Comparison
 Rows = Generator[Row, None, Any]
 
 
-def check(kind: Kind, *, where: str = "", absolute: bool = False) -> Callable[[Callable[[], Rows]], Check]:
-    """Make a check of a function that yields rows.
+def check(
+    kind: Kind, *, where: str = "", absolute: bool = False, news: bool = False
+) -> Callable[[Callable[[], Rows]], Check]:
+    """Make a check of a function that yields rows; if it is news, its table stays open on a page.
 
     It may return the formula's measured error, where that occurs (a text), or both; see :class:`Evidence`.
     """
@@ -226,7 +238,7 @@ def check(kind: Kind, *, where: str = "", absolute: bool = False) -> Callable[[C
                     place = part
                 elif part is not None:
                     error = float(part)
-            return Evidence(kind, tuple(comparisons), error, place, absolute)
+            return Evidence(kind, tuple(comparisons), error, place, absolute, folded=not news)
 
         return run
 

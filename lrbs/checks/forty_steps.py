@@ -57,7 +57,7 @@ def several_steps_simulated() -> Rows:
         yield f"6 steps, {name}", predicted, quadratic_loss(model, offset)
 
 
-@check("approximation", where="10 steps")
+@check("approximation", where="10 steps", news=True)
 def downward_curvature_has_no_floor() -> Rows:
     """From near the top of a cosine: its floor lies 2 below, the quadratic there has none."""
     weights, rate = np.array([0.1]), 0.5
@@ -144,7 +144,7 @@ class Experiment:
         names : sequence of str, optional
             Of some of the rules; all unless told. Neither the grid nor the batches of one depend on others.
         progress : callable, optional
-            As for :func:`lrbs.lab.sweep`.
+            Given the tasks, an iterable of them that may show how far it is.
 
         Returns
         -------

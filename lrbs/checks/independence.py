@@ -205,7 +205,7 @@ def correlated_law_is_its_moments() -> Rows:
     )
 
 
-@check("approximation", where="64 coordinates, ρ = 0.5: a surge that the law denies")
+@check("approximation", where="64 coordinates, ρ = 0.5: a surge that the law denies", news=True)
 def correlation_moves_the_surge() -> Rows:
     """Exact peaks of SignSGD: two coordinates, and sixty-four with one correlation."""
     fine = np.geomspace(0.02, 1e4, 115)
@@ -238,7 +238,7 @@ def small_batches_of_correlated_noise() -> Rows:
     return row.relative
 
 
-@check("approximation", where="eight points with Σ = H, B → 0")
+@check("approximation", where="eight points with Σ = H, B → 0", news=True)
 def mean_field_at_small_batches() -> Rows:
     """With Sigma = H the mean field stays within sqrt(pi/2) of the exact learning rate, in any dimension."""
     pairs = np.array(
@@ -265,7 +265,7 @@ def _noise_like_curvature() -> list[LocalModel]:
     return points
 
 
-@check("Monte Carlo")
+@check("Monte Carlo", news=True)
 def independence_fails_by_a_factor() -> Rows:
     """Noise along the curvature: strangers are wrong by a factor and see a surge; the mean field is not."""
     known, strangers = noise_along_curvature(), noise_along_curvature(0.0)
@@ -283,7 +283,7 @@ def independence_fails_by_a_factor() -> Rows:
     yield stated("10 against 0.1: strangers", 0.561, stranger[2] / stranger[0], 1e-2)
 
 
-@check("approximation", where="of the product, h = k = 1, ρ = -1", absolute=True)
+@check("approximation", where="of the product, h = k = 1, ρ = -1", absolute=True, news=True)
 def opposed_noise() -> Rows:
     """Opposed noise: the mean field gives two signs a joint moment that no two signs can have."""
     ratio, rho = 1.0, -1.0

@@ -17,7 +17,23 @@ NOT_CHECKS = ("comparison", "evidence", "findings", "lookup", "problems", "runs"
 
 
 def find(name: str) -> Check:
-    """The check of a name, with or without that of its module; LookupError if there is none."""
+    """The check of a name.
+
+    Parameters
+    ----------
+    name : str
+        With or without that of its module.
+
+    Returns
+    -------
+    callable
+        Without arguments, to Evidence.
+
+    Raises
+    ------
+    LookupError
+        If there is none.
+    """
     module_name, _, name = name.rpartition(".")
     for module in [import_module(f"lrbs.checks.{module_name}")] if module_name else _modules():
         if name in (checks := _checks(module)):
@@ -26,7 +42,13 @@ def find(name: str) -> Check:
 
 
 def every() -> dict[str, Check]:
-    """Every check by its name, whether an equation names it or not, in the order of their modules."""
+    """Every check by its name, whether an equation names it or not, in the order of their modules.
+
+    Returns
+    -------
+    dict
+        Functions without arguments.
+    """
     return {name: check for module in _modules() for name, check in _checks(module).items()}
 
 

@@ -290,7 +290,7 @@ def one_hyperbola() -> Rows:
     )
 
 
-@check("limit", where="B far below B_simple, normal noise")
+@check("limit", where="B far below B_simple, normal noise", news=True)
 def constant_pi_over_two() -> Rows:
     """What the constant between the two routes changes: learning rates and loss scales at small batches."""
     model = surging_model()

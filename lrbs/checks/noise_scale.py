@@ -214,7 +214,7 @@ def nuclear_scale_in_two_limits() -> Rows:
     yield "diagonal: signal", by_matrix[1], by_l1[1]
 
 
-@check("approximation", where="40 samples, true scale 400")
+@check("approximation", where="40 samples, true scale 400", news=True)
 def l1_scale_from_few_samples() -> Rows:
     """Where it breaks: n samples of a point whose l1 scale is 400 cannot show more than about 1.6 n."""
     rng = np.random.default_rng(89)
@@ -225,7 +225,7 @@ def l1_scale_from_few_samples() -> Rows:
         yield missed(f"{n} samples", estimate.simple_noise_scale, true, off, 0.05)
 
 
-@check("approximation", where="worker momenta at 0.9")
+@check("approximation", where="worker momenta at 0.9", news=True)
 def gradient_averages() -> Rows:
     """Where it breaks: gradients that remember. Averages of a momentum fed as gradients look too quiet."""
     model = LocalModel(np.full(20, 0.2), np.full(20, 4.0), np.ones(20))

@@ -10,6 +10,7 @@ from lrbs.laws.averaging import (
     ema_step,
 )
 from lrbs.laws.curves import normalised_batch_size
+from lrbs.laws.schedules import cosine
 from lrbs.laws.sgd import saturation
 from lrbs.validation import Array
 
@@ -195,3 +196,61 @@ def sign_run_lengths(
             count += 1
         lengths[index] = done
     return lengths
+
+
+# A quadratic with curvatures k^-NU and, along the k-th direction, k^-MU of the first loss; a million
+# directions, the later ones in blocks of `COUNT`.
+NU, MU = 1.5, 1.6
+EDGES = np.unique(np.geomspace(1, 1e6, 240).round())
+COUNT = np.diff(EDGES)
+POWERS = np.sqrt(EDGES[:-1] * (EDGES[1:] - 1)) ** -NU
+FIRST_LOSS = COUNT * POWERS ** (MU / NU) / 2
+
+
+def power_law_losses(
+    batch_size: float, rates: Array, tokens: float, noise: float, *, decay: bool = False, signs: bool = False
+) -> Array:
+    """Mean loss on the quadratic of power laws after tokens/batch_size steps, at each of some rates.
+
+    One sample's gradient has the variance `noise` times the curvature, as in regression. SGD exactly, step
+    for step; signs in the mean field, direction by direction. Rates are constant or, with `decay`, the first
+    of a cosine that ends at zero. Runs that diverge have an infinite loss.
+
+    Returns
+    -------
+    ndarray, shape (len(rates),)
+    """
+    steps = round(tokens / batch_size)
+    square = np.tile(FIRST_LOSS / (COUNT * POWERS / 2), (len(rates), 1))  # of the weights
+    variance = noise * POWERS / batch_size
+    shares = cosine(np.arange(steps), steps, 1.0) if decay else np.ones(steps)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for share in shares:
+            eta = share * rates[:, None]
+            if signs:
+                pull = POWERS / np.sqrt(POWERS**2 * square + variance)
+                square = np.maximum(square - 2 * eta * pull * square + eta**2, 0.0)
+            else:
+                square = (1 - eta * POWERS) ** 2 * square + eta**2 * variance
+        losses = square @ (COUNT * POWERS) / 2
+    return np.where(losses < 10 * FIRST_LOSS.sum(), losses, np.inf)
+
+
+def best_rates(
+    sizes: Array, rates: Array, tokens: float, noise: float, *, decay: bool = False, signs: bool = False
+) -> tuple[Array, Array]:
+    """Rate of the lowest :func:`power_law_losses` at each batch size, and that loss.
+
+    A parabola through three rates, evenly apart in logarithms; beside one that diverges the best tried.
+    """
+    best, lowest = np.empty(len(sizes)), np.empty(len(sizes))
+    for k, B in enumerate(sizes):
+        losses = power_law_losses(B, rates, tokens, noise, decay=decay, signs=signs)
+        i = int(losses.argmin())
+        near = losses[max(i - 1, 0) : i + 2]
+        inside = near.size == 3 and np.isfinite(near).all()
+        bend = near[0] - 2 * near[1] + near[2] if inside else np.inf
+        shift = (near[0] - near[-1]) / (2 * bend) if inside else 0.0
+        best[k] = rates[i] * (rates[1] / rates[0]) ** shift
+        lowest[k] = losses[i]
+    return best, lowest

@@ -57,7 +57,7 @@ def noise_scales_as_power_means() -> Rows:
     yield stated("back to the power", 0.3, power_of_mean(g, sigma, mean_noise_scale(g, sigma, 0.3, 1)), 1e-6)
 
 
-@check("approximation", where="the scalar form, spread 2, B = B_simple/100")
+@check("approximation", where="the scalar form, spread 2, B = B_simple/100", news=True)
 def spread_defeats_the_scalar_form() -> Rows:
     """The mean sign at B = 0.01 B_simple, deviations log-normal, as the spread grows."""
     z = np.linspace(-9, 9, 20_001)
@@ -138,7 +138,7 @@ def rare_outliers() -> Rows:
     )
 
 
-@check("approximation", where="mean field, one outlier in 100, 30 times as wide, B = 1")
+@check("approximation", where="mean field, one outlier in 100, 30 times as wide, B = 1", news=True)
 def heavy_tails_defeat_the_variance() -> Rows:
     """Rare outliers: the mean field, which sees the variance, against the exact mean sign."""
     share, factor, signal = 0.01, 30.0, 0.1

@@ -228,7 +228,7 @@ def noise_scale_read_off_two_norms() -> Rows:
     yield stated("the RMS of the same run reads", 0.852, rms, 0.05)
 
 
-@check("approximation", where="B = 0.1 B_simple, momentum 0.9")
+@check("approximation", where="B = 0.1 B_simple, momentum 0.9", news=True)
 def two_norms_under_a_turning_gradient() -> Rows:
     """Where it breaks: a gradient that turns by 0.1 rad a step, so that its average is shorter than it is."""
     angles = 0.1 * np.arange(-400, 1)

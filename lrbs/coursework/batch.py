@@ -39,7 +39,7 @@ def code_digest(folder: Path | None = None) -> str:
     """A digest of the code of lrbs, by which a version is known."""
     root = folder or Path(lrbs.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(p for p in root.rglob("*") if p.suffix in (".py", ".toml")):
+    for path in sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

@@ -126,7 +126,7 @@ def write_wheel(folder: Path) -> Path:
     files: dict[str, bytes] = {
         path.relative_to(root.parent).as_posix(): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.suffix in (".py", ".toml", ".typed") and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts
     }
     files[f"{about}/METADATA"] = (
         f"Metadata-Version: 2.1\nName: lrbs\nVersion: {version}\n"

@@ -41,6 +41,10 @@ class StepsToLoss:
         """The learning rate with the smallest mean of the steps over seeds; `value` is that mean.
 
         A learning rate at which some seed does not arrive is out of the contest.
+
+        Returns
+        -------
+        TunedRate
         """
         return tuned_rate(self.learning_rates, self.steps)
 

@@ -62,6 +62,11 @@ class Dataset:
         -------
         Dataset
             Features of shape (..., batch_size, inputs).
+
+        Raises
+        ------
+        ValueError
+            If leading axes of the features are replicas already.
         """
         if self.features.ndim != 2:
             raise ValueError(f"take needs features of shape (n, inputs); got {self.features.shape}")
@@ -91,6 +96,11 @@ def sample_batches(
     -------
     ndarray of int, shape (*batches, batch_size)
         For :meth:`Dataset.take`.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` is no integer of at least 1.
     """
     generator = np.random.default_rng(rng)
     return generator.integers(len(data), size=(*batches, count(batch_size, "batch_size")))

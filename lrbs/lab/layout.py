@@ -56,6 +56,11 @@ class Layout:
         -------
         dict
             Arrays of shape (..., outputs, inputs) and (..., outputs).
+
+        Raises
+        ------
+        ValueError
+            If the last axis is not N long.
         """
         vectors = real_array(weights, name)
         if vectors.ndim == 0 or vectors.shape[-1] != self.size:
@@ -66,7 +71,23 @@ class Layout:
         }
 
     def layers(self, weights: ArrayLike, name: str = "weights") -> list[Layer]:
-        """The same as pairs (W, b), biases with a last axis of length 1 for :mod:`lrbs.lab.backprop`."""
+        """The arrays as pairs (W, b), biases with a last axis of length 1 for `lrbs.lab.backprop`.
+
+        Parameters
+        ----------
+        weights : array_like, shape (..., N)
+        name : str, optional
+            What errors call it.
+
+        Returns
+        -------
+        list of pairs of ndarray
+
+        Raises
+        ------
+        ValueError
+            If the last axis is not N long.
+        """
         parts = list(self.unpack(weights, name).values())
         return [(W, b[..., None]) for W, b in zip(parts[::2], parts[1::2], strict=True)]
 

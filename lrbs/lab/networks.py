@@ -26,7 +26,13 @@ _BLOCK = 2**18
 
 
 class LossAlong(NamedTuple):
-    """A loss with its first two derivatives along a direction, each shaped like the replicas."""
+    """A loss with its first two derivatives along a direction.
+
+    Attributes
+    ----------
+    loss, slope, curvature : ndarray
+        Each shaped like the replicas.
+    """
 
     loss: Array
     slope: Array
@@ -57,7 +63,17 @@ class Network(Layout):
         return np.asarray(total / len(data))
 
     def accuracy(self, weights: ArrayLike, data: Dataset) -> Array:
-        """Share of the samples whose likeliest class is the right one, shape (...)."""
+        """Share of the samples whose likeliest class is the right one.
+
+        Parameters
+        ----------
+        weights : array_like, shape (..., N)
+        data : Dataset
+
+        Returns
+        -------
+        ndarray, shape (...)
+        """
         layers, columns, _ = self._inputs(weights, data)
         _, logits = backprop.forward(layers, columns)
         return np.mean(np.argmax(logits, axis=-2) == data.labels, axis=-1)
@@ -104,6 +120,11 @@ class Network(Layout):
         -------
         ndarray
             Shaped like the vectors, up to broadcasting of the replica axes.
+
+        Raises
+        ------
+        ValueError
+            If `vectors` does not fit `weights`.
         """
         axes, directions = np.ndim(weights), real_array(vectors, "vectors")
         if directions.ndim not in (axes, axes + 1):
@@ -146,8 +167,9 @@ class Network(Layout):
 
         Parameters
         ----------
-        weights, directions : array_like, shape (..., N)
+        weights : array_like, shape (..., N)
         data : Dataset
+        directions : array_like, shape (..., N)
 
         Returns
         -------
@@ -163,7 +185,16 @@ class Network(Layout):
         return LossAlong(*(total / len(data) for total in sums))
 
     def block(self, data: Dataset) -> int:
-        """How many replicas to take at a time on shared data: their activations then stay near the cache."""
+        """How many replicas to take at a time on shared data: their activations then stay near the cache.
+
+        Parameters
+        ----------
+        data : Dataset
+
+        Returns
+        -------
+        int
+        """
         return max(1, _BLOCK // (len(data) * max(self.widths[1:])))
 
     def _inputs(self, weights: ArrayLike, data: Dataset) -> tuple[list[Layer], Array, Array]:
@@ -187,7 +218,18 @@ class Network(Layout):
 
 @dataclass(frozen=True)
 class SoftmaxRegression(Network):
-    """Multinomial logistic regression: one layer, N = classes (inputs + 1). Its loss is convex."""
+    """Multinomial logistic regression: one layer, N = classes (inputs + 1). Its loss is convex.
+
+    Parameters
+    ----------
+    inputs, classes : int
+        Features of a sample, and labels.
+
+    Raises
+    ------
+    ValueError
+        If one is no integer of at least 1.
+    """
 
     inputs: int
     classes: int
@@ -206,9 +248,15 @@ class TanhNetwork(Network):
 
     Parameters
     ----------
-    inputs, classes : int
+    inputs : int
     hidden : int or tuple of int
         Units of the hidden layer, or of each of several.
+    classes : int
+
+    Raises
+    ------
+    ValueError
+        If a width is no integer of at least 1, or there is no hidden layer.
 
     Examples
     --------

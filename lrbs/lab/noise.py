@@ -47,6 +47,11 @@ def local_model(network: Network, weights: ArrayLike, data: Dataset, *, dense: b
         With the population covariance, factor 1/n; its :meth:`~lrbs.LocalModel.part` is the model of one
         layer. :meth:`lrbs.LocalModel.from_samples`, which takes the
         same gradients for a sample from something larger, has 1/(n-1).
+
+    Raises
+    ------
+    ValueError
+        If `weights` is not a finite vector.
     """
     point = vector(weights, "weights", network.size)
     samples = network.per_sample_gradients(point, data)
@@ -82,6 +87,11 @@ def batch_gradients(
     Returns
     -------
     ndarray, shape (*batches, N)
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or a number of batches is no integer of at least 1, or `weights` does not fit.
     """
     shape = tuple(count(number, "batches") for number in np.atleast_1d(batches))
     total = prod(shape)

@@ -126,6 +126,11 @@ def moment_controls(model: LocalModel, updates: ArrayLike, batch_size: float) ->
     Returns
     -------
     ndarray, shape (n_updates, 2)
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` is not positive.
     """
     u, g, H = real_array(updates, "updates", ndim=2), model.gradient, model.hessian
     size = float(positive(batch_size, "batch_size"))

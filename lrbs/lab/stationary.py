@@ -53,6 +53,11 @@ def stationary_updates(
     -------
     list of ndarray, each of shape (runs, updates, N)
         One for each rule; for :func:`lrbs.step_from_updates`.
+
+    Raises
+    ------
+    ValueError
+        If `runs`, `updates` or `every` is no integer of at least 1, or `burn_in` negative.
     """
     for value, name in ((runs, "runs"), (updates, "updates"), (every, "every")):
         count(value, name)

@@ -71,8 +71,10 @@ def survey_steps(
         Taken as they come: something with a progress bar will do.
     rng : int
         Seed; each batch size draws its own numbers from it.
-    runs, updates, every, burn_in
-        As for :func:`lrbs.lab.stationary_updates`.
+    runs, updates, every : int, optional
+        Histories side by side, updates kept of each, steps from one to the next.
+    burn_in : int, optional
+        Steps before the first; the longest horizon of the rules unless told.
     search : bool, optional
         Also minimise the loss itself (:func:`lrbs.lab.best_learning_rate`), over every second update.
 

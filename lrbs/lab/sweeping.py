@@ -90,7 +90,7 @@ def sweep(
         rates). Nearly all that is worth knowing lies within a factor of ten of a good guess.
     seeds : sequence of int
     steps : int or array_like of int
-        Moments at which losses are wanted, as for :func:`lrbs.lab.train`.
+        Moments at which losses are wanted; 0 is the start.
     primed : int, optional
         Gradients at the start that the averages of the rules see before the first step: with so many as
         the horizon of a rule, it begins in its stationary state instead of from zero.

@@ -39,10 +39,10 @@ def train(
     rule : UpdateRule, optional
         What makes an update of the gradients; its averages, if it has any, start from zero. SGD unless
         told.
+    batch_size : int
     learning_rate : array_like
         Positive. Its axes broadcast with the replica axes: ``rates[:, None]`` with weights (seeds, N)
         trains every seed at every rate.
-    batch_size : int
     steps : int or array_like of int
         Number of steps; several numbers are moments of one and the same training, 0 its start.
     rng : int or numpy.random.Generator

@@ -112,7 +112,16 @@ def tuned_rate(learning_rates: ArrayLike, values: ArrayLike) -> TunedRate:
 
 
 def jackknife_se(without: ArrayLike) -> Array:
-    """Standard error of an estimate from its values with one seed left out, (..., seeds) to (...)."""
+    """Standard error of an estimate from its values with one seed left out.
+
+    Parameters
+    ----------
+    without : array_like, shape (..., seeds)
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
     estimates = np.asarray(without, dtype=np.float64)
     seeds = estimates.shape[-1]
     spread = estimates - estimates.mean(axis=-1, keepdims=True)

@@ -46,6 +46,11 @@ def momentum_square(gradient: ArrayLike, variance: ArrayLike, momentum: float) -
     -------
     ndarray
         Exact for any noise that is new at every step. Source: 11267.10.
+
+    Raises
+    ------
+    ValueError
+        If a variance is negative or `momentum` is not in [0, 1).
     """
     mu, spread = _coordinates(gradient, variance)
     return plain(mu**2 + ema_noise_factor(momentum) * spread)
@@ -56,7 +61,24 @@ def second_average(
 ) -> Array:
     """E[v], coordinate by coordinate; in the stationary state, where beta_2 no longer matters, unless told.
 
-    Parameters as for :func:`momentum_square`; `steps` since the start from zero. Source: 11267.4.
+    Parameters
+    ----------
+    gradient, variance : array_like
+        Mean and variance of the batch gradient, by coordinate; broadcast.
+    beta2 : float
+        In [0, 1).
+    steps : int or inf
+        Since the start from zero.
+
+    Returns
+    -------
+    ndarray
+        Source: 11267.4.
+
+    Raises
+    ------
+    ValueError
+        If a variance is negative, `beta2` not in [0, 1) or `steps` no whole number.
     """
     mu, spread = _coordinates(gradient, variance)
     return plain(ema_gain(beta2, steps) * (mu**2 + spread))
@@ -70,14 +92,19 @@ def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
     mean : array_like
         E[m].
     square : array_like
-        E[m^2] for the sign of an average (see :func:`momentum_square`), E[v] for Adam (see
-        :func:`second_average`).
+        E[m^2] for the sign of an average, from :func:`momentum_square`, E[v] for Adam, from
+        :func:`second_average`.
 
     Returns
     -------
     ndarray
         0 where both are. For the sign an approximation with errors up to 0.064; for Adam exact as
         beta_2 -> 1. Source: 11301.10, 11301.13.
+
+    Raises
+    ------
+    ValueError
+        If `square` is negative.
     """
     numerator, denominator = np.broadcast_arrays(real_array(mean, "mean"), real_array(square, "square"))
     if (denominator < 0).any():
@@ -88,14 +115,23 @@ def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
 def square_update(gradient: ArrayLike, variance: ArrayLike, beta1: float) -> Array:
     """E[phi^2] of Adam as E[m^2] / E[v], coordinate by coordinate.
 
-    Parameters as for :func:`momentum_square`.
-
-    Source: 11301.17, 11301.tbeta0.
+    Parameters
+    ----------
+    gradient, variance : array_like
+        Mean and variance of the batch gradient, by coordinate; broadcast.
+    beta1 : float
+        In [0, 1).
 
     Returns
     -------
     ndarray
-        0 where there is neither gradient nor noise. Source: 11301.16, 11267.3, 11267.6.
+        0 where there is neither gradient nor noise. Source: 11301.16, 11301.17, 11301.tbeta0, 11267.3,
+        11267.6.
+
+    Raises
+    ------
+    ValueError
+        If a variance is negative or `beta1` is not in [0, 1).
 
     Examples
     --------
@@ -110,7 +146,22 @@ def square_update(gradient: ArrayLike, variance: ArrayLike, beta1: float) -> Arr
 def square_from_mean(mean: ArrayLike, beta1: float) -> Array:
     """E[phi^2] of Adam from E[phi] alone: part of it is the signal's, the rest a floor of noise.
 
-    Source: 11301.19.
+    Parameters
+    ----------
+    mean : array_like
+        E[phi].
+    beta1 : float
+        In [0, 1).
+
+    Returns
+    -------
+    ndarray
+        Source: 11301.19.
+
+    Raises
+    ------
+    ValueError
+        If `beta1` is not in [0, 1).
     """
     b = fraction(beta1, "beta1")
     return plain(2 * b / (1 + b) * real_array(mean, "mean") ** 2 + (1 - b) / (1 + b))
@@ -124,11 +175,17 @@ def second_moment(mean: ArrayLike, beta1: float) -> Array:
     mean : array_like, shape (N,)
         E[phi].
     beta1 : float
+        In [0, 1).
 
     Returns
     -------
     ndarray, shape (N, N)
         Source: 11301.20. With beta1 = 0 that of SignSGD.
+
+    Raises
+    ------
+    ValueError
+        If `mean` is not a finite vector or `beta1` is not in [0, 1).
     """
     phi = vector(mean, "mean")
     return np.outer(phi, phi) + ema_noise_factor(beta1) * np.diag(1 - phi**2)

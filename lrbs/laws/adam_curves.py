@@ -38,6 +38,11 @@ def scalar_mean_update(
     -------
     ndarray
         Source: 11301.11, 11301.15.
+
+    Raises
+    ------
+    ValueError
+        If a batch size or noise scale is not positive, or `momentum` not in [0, 1).
     """
     beta = normalised_batch_size(effective_batch_size(batch_size, momentum), simple_noise_scale)
     return plain(np.sign(real_array(gradient, "gradient")) * beta)
@@ -51,16 +56,23 @@ def full_momentum_lr(
     Parameters
     ----------
     batch_size : array_like
+        In samples.
     gradient_sum : array_like
         sum |g_i|.
     sign_curvature : array_like
         s^T H s with s = sign(g).
     simple_noise_scale : array_like
+        B_simple, in samples.
 
     Returns
     -------
     ndarray
         Source: 11301.18.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size`, `sign_curvature` or `simple_noise_scale` is not positive.
     """
     beta = normalised_batch_size(batch_size, simple_noise_scale)
     limit = real_array(gradient_sum, "gradient_sum") / positive(sign_curvature, "sign_curvature")
@@ -69,8 +81,6 @@ def full_momentum_lr(
 
 def adam_law(model: LocalModel, beta1: float) -> ScalarLaw:
     """Adam's curves in the batch size at a point of training: learning rate, peak, loss decrease.
-
-    Source: lrbs.adam-loss, lrbs.adam-peak.
 
     Parameters
     ----------
@@ -82,9 +92,15 @@ def adam_law(model: LocalModel, beta1: float) -> ScalarLaw:
     Returns
     -------
     ScalarLaw
-        SignSGD's law with c tr H in the place of tr H: independent coordinates that share one ratio of
-        signal to noise, stationary averages, beta_2 near 1. Its `optimal_lr` is 11301.21 and, for a
-        diagonal Hessian, 11301.22; its `peak_batch_size` is 11301.tsurge, inf without a surge.
+        SignSGD's law with c tr H in the place of tr H: independent coordinates that share one ratio of signal
+        to noise, stationary averages, beta_2 near 1. Its `optimal_lr` is 11301.21 and, for a diagonal
+        Hessian, 11301.22; its `peak_batch_size` is 11301.tsurge, inf without a surge. Source: lrbs.adam-loss,
+        lrbs.adam-peak.
+
+    Raises
+    ------
+    ValueError
+        If `beta1` is not in [0, 1), or the gradient zero.
 
     Examples
     --------

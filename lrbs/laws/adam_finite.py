@@ -35,17 +35,22 @@ def corrected_mean(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2
     v fluctuates, which raises the mean of 1/sqrt(v); and v holds the newest gradient, which m holds as
     well, which lowers it.
 
-    Source: lrbs.adam-mean.
-
     Parameters
     ----------
     gradient, variance : array_like
         Of the batch gradient; the variance positive.
     beta1, beta2 : float
+        In [0, 1).
 
     Returns
     -------
     ndarray
+        Source: lrbs.adam-mean.
+
+    Raises
+    ------
+    ValueError
+        If `variance` is not positive, or a coefficient not in [0, 1).
 
     Examples
     --------
@@ -62,14 +67,22 @@ def corrected_mean(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2
 def corrected_square(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2: float) -> Array:
     """Mean square of Adam's update to first order in 1 - beta_2, for normal noise, coordinate by coordinate.
 
-    Parameters as for :func:`corrected_mean`.
-
-    Source: lrbs.adam-square.
+    Parameters
+    ----------
+    gradient, variance : array_like
+        Of the batch gradient; the variance positive.
+    beta1, beta2 : float
+        In [0, 1).
 
     Returns
     -------
     ndarray
-        At gradient 0 it is 11267.tfinite.
+        Source: lrbs.adam-square; at gradient 0 it is 11267.tfinite.
+
+    Raises
+    ------
+    ValueError
+        If `variance` is not positive, or a coefficient not in [0, 1).
 
     Examples
     --------

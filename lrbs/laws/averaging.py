@@ -29,7 +29,24 @@ __all__ = [
 
 # ---------------------------------------------------------------------------------------- weights
 def ema_step(average: ArrayLike, value: ArrayLike, decay: float) -> Array:
-    """One step of an exponential moving average: decay * average + (1 - decay) * value."""
+    """One step of an exponential moving average: decay * average + (1 - decay) * value.
+
+    Parameters
+    ----------
+    average, value : array_like
+        Broadcast.
+    decay : float
+        In [0, 1).
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        If `decay` is not in [0, 1).
+    """
     b = fraction(decay, "decay")
     return plain(b * real_array(average, "average") + (1 - b) * real_array(value, "value"))
 
@@ -50,6 +67,11 @@ def ema_weights(decay: float, steps: int) -> Array:
         (1 - decay) * decay^k for the gradient k steps ago; they sum to 1 - decay^steps.
         Source: 11301.3, 11267.2.
 
+    Raises
+    ------
+    ValueError
+        If `decay` is not in [0, 1) or `steps` is no integer of at least 1.
+
     Examples
     --------
     >>> ema_weights(0.5, 3)
@@ -62,7 +84,21 @@ def ema_weights(decay: float, steps: int) -> Array:
 def nesterov_weights(momentum: float, steps: int) -> Array:
     """Weights of Nesterov's average, momentum * m_t + (1 - momentum) * g_t, newest first.
 
-    Parameters as for :func:`ema_weights`; m is the normalised average of 11301.1.
+    Parameters
+    ----------
+    momentum : float
+        Of the normalised average m_t (11301.1), in [0, 1).
+    steps : int
+        Length of the history.
+
+    Returns
+    -------
+    ndarray, shape (steps,)
+
+    Raises
+    ------
+    ValueError
+        If `momentum` is not in [0, 1) or `steps` is no integer of at least 1.
     """
     b = fraction(momentum, "momentum")
     weights = b * ema_weights(b, steps)
@@ -71,7 +107,24 @@ def nesterov_weights(momentum: float, steps: int) -> Array:
 
 
 def lion_weights(beta1: float, beta2: float, steps: int) -> Array:
-    """Weights of Lion's average, beta1 * m_{t-1} + (1 - beta1) * g_t, newest first; m decays by beta2."""
+    """Weights of Lion's average, beta1 * m_{t-1} + (1 - beta1) * g_t, newest first; m decays by beta2.
+
+    Parameters
+    ----------
+    beta1, beta2 : float
+        In [0, 1).
+    steps : int
+        Length of the history.
+
+    Returns
+    -------
+    ndarray, shape (steps,)
+
+    Raises
+    ------
+    ValueError
+        If a coefficient is not in [0, 1) or `steps` is no integer of at least 1.
+    """
     b1 = fraction(beta1, "beta1")
     weights = np.empty(count(steps, "steps"))
     weights[0] = 1 - b1
@@ -95,6 +148,11 @@ def averaged_mean(means: ArrayLike, weights: ArrayLike) -> Array:
     -------
     ndarray, shape (...)
         Source: 11301.4, 11301.14.
+
+    Raises
+    ------
+    ValueError
+        If there is not one weight a step.
     """
     history, w = _history(means, "means", weights)
     return plain(np.tensordot(w[::-1], history, axes=1))
@@ -114,6 +172,11 @@ def averaged_covariance(covariances: ArrayLike, weights: ArrayLike) -> Array:
     -------
     ndarray, shape (...)
         Source: 11301.6.
+
+    Raises
+    ------
+    ValueError
+        If there is not one weight a step.
     """
     history, w = _history(covariances, "covariances", weights)
     return plain(np.tensordot(w[::-1] ** 2, history, axes=1))
@@ -133,6 +196,11 @@ def ema_gain(decay: float, steps: float = math.inf) -> float:
     -------
     float
         Source: 11301.5.
+
+    Raises
+    ------
+    ValueError
+        If `decay` is not in [0, 1) or `steps` no whole number.
     """
     return 1 - fraction(decay, "decay") ** _duration(steps)
 
@@ -152,6 +220,11 @@ def ema_noise_factor(decay: float, steps: float = math.inf) -> float:
     float
         Source: 11301.7, 11267.5.
 
+    Raises
+    ------
+    ValueError
+        If `decay` is not in [0, 1) or `steps` no whole number.
+
     Examples
     --------
     >>> round(ema_noise_factor(0.9), 5)  # 1/19
@@ -164,9 +237,21 @@ def ema_noise_factor(decay: float, steps: float = math.inf) -> float:
 def ema_lag(decay: float) -> float:
     """Age in steps of what an average shows: decay / (1 - decay), 9 at 0.9.
 
-    Under a gradient that changes by d each step, the average misses the present one by this many d.
+    Parameters
+    ----------
+    decay : float
+        In [0, 1).
 
-    Source: lrbs.ema-lag.
+    Returns
+    -------
+    float
+        Under a gradient that changes by d each step, the average misses the present one by this many d.
+        Source: lrbs.ema-lag.
+
+    Raises
+    ------
+    ValueError
+        If `decay` is not in [0, 1).
     """
     b = fraction(decay, "decay")
     return b / (1 - b)

@@ -28,6 +28,11 @@ def smooth_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
     -------
     ndarray
         Off by at most 0.108 for erf, 0.074 for tanh. Source: 10563.3.
+
+    Raises
+    ------
+    ValueError
+        If `slope` is not positive.
     """
     values, width = np.broadcast_arrays(np.asarray(x, dtype=np.float64), 1 / positive(slope, "slope"))
     return plain(values / np.hypot(values, width))
@@ -38,13 +43,19 @@ def hard_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
 
     Parameters
     ----------
-    x, slope : array_like
-        As for :func:`smooth_sigmoid`.
+    x : array_like
+    slope : array_like
+        k > 0.
 
     Returns
     -------
     ndarray
         Off by at most 0.210 for erf, 0.238 for tanh, 0.293 for the soft sign. Source: 10563.4, 10563.6.
+
+    Raises
+    ------
+    ValueError
+        If `slope` is not positive.
     """
     return plain(np.clip(positive(slope, "slope") * np.asarray(x, dtype=np.float64), -1, 1))
 
@@ -85,14 +96,22 @@ def clip_mean(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
 def clip_square(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
     """E[clip(x/epsilon, -1, 1)^2] of a normal x, in the closed form that the article leaves out.
 
-    Parameters as for :func:`clip_mean`.
-
-    Source: lrbs.clip-square.
+    Parameters
+    ----------
+    mean, deviation : array_like
+        mu and sigma of x; broadcast.
+    epsilon : float
+        Where the clip begins.
 
     Returns
     -------
     ndarray
-        To about 1e-12. Source: 10563.11; the closed form is ours.
+        To about 1e-12. Source: 10563.11; the closed form is ours, lrbs.clip-square.
+
+    Raises
+    ------
+    ValueError
+        If `deviation` or `epsilon` is negative.
 
     Examples
     --------
@@ -113,8 +132,24 @@ def clip_square(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
 def clip_mean_by_slope(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
     """The mean of the clip by its slope at zero mean, a / sqrt(a^2 + b^2/erf(b/sqrt 2)^2).
 
-    The half-way house of 10563.9: :func:`smooth_sigmoid` with the slope of :func:`clip_mean`. Parameters
-    as there, with positive deviation and epsilon. Off the mean of the clip by up to 0.293.
+    The half-way house of 10563.9: :func:`smooth_sigmoid` with the slope of :func:`clip_mean`.
+
+    Parameters
+    ----------
+    mean, deviation : array_like
+        mu and sigma > 0 of x; broadcast.
+    epsilon : float
+        Where the clip begins; positive.
+
+    Returns
+    -------
+    ndarray
+        Off the mean of the clip by up to 0.293.
+
+    Raises
+    ------
+    ValueError
+        If `deviation` or `epsilon` is not positive.
     """
     a = np.asarray(mean, dtype=np.float64) / positive(deviation, "deviation")
     b = positive(epsilon, "epsilon") / positive(deviation, "deviation")

@@ -42,7 +42,22 @@ class Cluster:
             positive(value, name)
 
     def workers(self, batch_size: ArrayLike) -> Array:
-        """W = B/b; at least one."""
+        """W = B/b; at least one.
+
+        Parameters
+        ----------
+        batch_size : array_like
+            B >= b, in samples.
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        ValueError
+            If `batch_size` is below `local_batch_size`.
+        """
         size = positive(batch_size, "batch_size")
         if (size < self.local_batch_size).any():
             raise ValueError(
@@ -72,8 +87,9 @@ class Cluster:
         Parameters
         ----------
         batch_size : array_like
+            B >= b, in samples.
         min_steps, noise_scale : float
-            As for :func:`lrbs.tradeoff.steps`.
+            S_min, steps with exact gradients, and B_noise in samples.
 
         Returns
         -------
@@ -98,6 +114,11 @@ class Cluster:
         -------
         float
             In samples, at least `local_batch_size`. Source: 10542.d46.
+
+        Raises
+        ------
+        ValueError
+            If `noise_scale` is not positive.
         """
         scale = float(positive(noise_scale, "noise_scale"))
         alone = float(self.local_batch_size)
@@ -112,12 +133,41 @@ class Cluster:
     def efficiency(self, batch_size: ArrayLike) -> Array:
         """Share of a step that is computation: 1 for one worker, falling with their number.
 
-        Parameters as for :meth:`step_time`. Source: 10542.d47.
+        Parameters
+        ----------
+        batch_size : array_like
+            B >= b, in samples.
+
+        Returns
+        -------
+        ndarray
+            Source: 10542.d47.
+
+        Raises
+        ------
+        ValueError
+            If `batch_size` is below `local_batch_size`.
         """
         return plain(self.compute_time / self.step_time(batch_size))
 
     def batch_size_at_efficiency(self, efficiency: float) -> float:
-        """Batch size at which :meth:`efficiency` falls to a threshold in (0, 1]."""
+        """Batch size at which :meth:`efficiency` falls to a threshold in (0, 1].
+
+        Parameters
+        ----------
+        efficiency : float
+            In (0, 1].
+
+        Returns
+        -------
+        float
+            In samples.
+
+        Raises
+        ------
+        ValueError
+            If `efficiency` is not in (0, 1].
+        """
         if not 0 < efficiency <= 1:
             raise ValueError(f"efficiency must be in (0, 1]; got {efficiency!r}")
         exponent = self.compute_time / self.communication_time * (1 / efficiency - 1)

@@ -30,6 +30,14 @@ def correlation_trace(model: LocalModel) -> float:
 
     A coordinate without noise has no correlation, and is left out.
 
+    Parameters
+    ----------
+    model : LocalModel
+
+    Returns
+    -------
+    float
+
     Examples
     --------
     >>> hessian = [[1.0, 0.5], [0.5, 1.0]]
@@ -46,8 +54,6 @@ def correlated_law(model: LocalModel, epsilon: float = 0.0) -> ScalarLaw:
     Everything is as with independent coordinates but for tr H, whose place is taken by tr(R H): the
     curvature that the noise meets.
 
-    Source: lrbs.correlated-loss, lrbs.correlated-lr, lrbs.correlated-surge.
-
     Parameters
     ----------
     model : LocalModel
@@ -57,7 +63,8 @@ def correlated_law(model: LocalModel, epsilon: float = 0.0) -> ScalarLaw:
     Returns
     -------
     ScalarLaw
-        With ``.optimal_lr``, ``.loss_decrease``, ``.peak_batch_size``.
+        With ``.optimal_lr``, ``.loss_decrease``, ``.peak_batch_size``. Source: lrbs.correlated-loss,
+        lrbs.correlated-lr, lrbs.correlated-surge.
 
     Examples
     --------
@@ -76,7 +83,14 @@ def arcsine_trace(model: LocalModel) -> float:
     Between 2/pi and 1 times :func:`correlation_trace` when every R_ij H_ij >= 0, so that the mean field's
     learning rate at small batches is within a factor sqrt(pi/2) = 1.253 of the exact one. Holds R whole.
 
-    Source: lrbs.arcsine-trace.
+    Parameters
+    ----------
+    model : LocalModel
+
+    Returns
+    -------
+    float
+        Source: lrbs.arcsine-trace.
     """
     matrix = np.clip(correlation(model.covariance).dense(), -1, 1)
     return float(np.sum(sign_product_mean(np.zeros(1), np.zeros(1), matrix) * model.hessian.dense()))

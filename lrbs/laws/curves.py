@@ -37,6 +37,11 @@ def normalised_batch_size(batch_size: ArrayLike, noise_scale: ArrayLike) -> Arra
     -------
     ndarray
         sqrt(1/2) at B = noise_scale. Source: 11280.6; with noise_scale = pi kappa^2 / 2, 10542.27.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `noise_scale` is not positive.
     """
     return plain((1 + positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size")) ** -0.5)
 
@@ -45,8 +50,6 @@ def power_saturation(
     batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike, exponent: float = 0.5
 ) -> Array:
     """limit / (1 + noise_scale/B)^exponent: rises as B^exponent, then levels off; never falls.
-
-    Source: 11285.8.
 
     Parameters
     ----------
@@ -62,7 +65,12 @@ def power_saturation(
     Returns
     -------
     ndarray
-        In units of `limit`. Source: 10542.25, 10542.29, 11280.tnewton.
+        In units of `limit`. Source: 11285.8, 10542.25, 10542.29, 11280.tnewton.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size`, `noise_scale` or `exponent` is not positive.
 
     Examples
     --------
@@ -84,6 +92,11 @@ def fit_power_saturation(batch_size: ArrayLike, learning_rate: ArrayLike) -> tup
     Returns
     -------
     (limit, noise_scale, exponent) : tuple of float
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three points, shapes differ, or an entry is not positive.
     """
     B, eta = (
         positive(vector(batch_size, "batch_size"), "batch_size"),
@@ -110,7 +123,7 @@ def preconditioned_limits(
     ----------
     model : LocalModel
     operator : array_like, LinearOperator or callable
-        G^-1, as for :class:`lrbs.Preconditioned`.
+        G^-1: 1-D means diagonal, 2-D dense, a function is G^-1 times a vector.
 
     Returns
     -------
@@ -126,8 +139,23 @@ def preconditioned_limits(
 def implied_noise_scale(batch_size: ArrayLike, value: ArrayLike, limit: ArrayLike) -> Array:
     """B (limit/value - 1): the noise scale that one point of a curve limit / (1 + noise_scale/B) implies.
 
-    The inverse of :func:`lrbs.saturation`. Over all batch sizes the same number if, and only if, the curve
-    is that hyperbola; negative where a curve lies above its limit.
+    Parameters
+    ----------
+    batch_size : array_like
+        B > 0, in samples.
+    value, limit : array_like
+        Of the curve, at B and at infinite batch size; broadcast.
+
+    Returns
+    -------
+    ndarray
+        In samples. The inverse of :func:`lrbs.saturation`: the same at all batch sizes if, and only if,
+        the curve is that hyperbola; negative where a curve lies above its limit.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` is not positive.
     """
     ratio = real_array(limit, "limit") / real_array(value, "value")
     return plain(positive(batch_size, "batch_size") * (ratio - 1))

@@ -39,6 +39,11 @@ def erf_stand_in(x: ArrayLike, constant: float = np.pi / 4) -> Array:
     ndarray
         Source: 10542.17.
 
+    Raises
+    ------
+    ValueError
+        If `constant` is not positive.
+
     Examples
     --------
     >>> round(float(erf_stand_in(1.0)), 4)  # erf(1) = 0.8427
@@ -48,10 +53,22 @@ def erf_stand_in(x: ArrayLike, constant: float = np.pi / 4) -> Array:
 
 
 def erf_route_sign(mean: ArrayLike, deviation: ArrayLike) -> Array:
-    """The mean of the sign by 10542.16 and 10542.17: :func:`mean_field_sign` at pi/2 times the variance.
+    """The mean of the sign by 10542.16 and 10542.17: that of the mean field at pi/2 times the variance.
 
-    Parameters as there; for normal noise at most 0.108 off, exact to first order at small means.
-    Source: 10542.18.
+    Parameters
+    ----------
+    mean, deviation : array_like
+        mu and sigma of the number; broadcast.
+
+    Returns
+    -------
+    ndarray
+        For normal noise at most 0.108 off, exact to first order at small means. Source: 10542.18.
+
+    Raises
+    ------
+    ValueError
+        If `deviation` is negative.
     """
     return mean_field_sign(mean, np.sqrt(ERF_SLOPE) * real_array(deviation, "deviation"))
 

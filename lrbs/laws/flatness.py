@@ -27,7 +27,7 @@ def newton_covariance(model: LocalModel, batch_size: float, learning_rate: float
     ----------
     model : LocalModel
         Its Hessian must be small enough to invert.
-    learning_rate, batch_size : float
+    batch_size, learning_rate : float
         Positive.
 
     Returns
@@ -37,6 +37,8 @@ def newton_covariance(model: LocalModel, batch_size: float, learning_rate: float
 
     Raises
     ------
+    ValueError
+        If `batch_size` or `learning_rate` is not positive.
     numpy.linalg.LinAlgError
         If the Hessian is singular.
     """
@@ -48,8 +50,20 @@ def newton_covariance(model: LocalModel, batch_size: float, learning_rate: float
 def newton_noise_scale(model: LocalModel) -> float:
     """Noise scale of Newton's method, tr(Sigma H^-1) / g^T H^-1 g, in samples.
 
-    From 11260.3 with phi = H^-1 g_B: the optimal learning rate is 1/(1 + B_Newton/B), so its limit is 1.
-    Source: 10542.d53.
+    Parameters
+    ----------
+    model : LocalModel
+        Its Hessian must be small enough to invert.
+
+    Returns
+    -------
+    float
+        By 11260.3 with phi = H^-1 g_B the optimal learning rate is 1/(1 + B_Newton/B). Source: 10542.d53.
+
+    Raises
+    ------
+    ValueError
+        numpy.linalg.LinAlgError If the Hessian is singular.
     """
     inverse = np.linalg.inv(model.hessian.dense())
     noise = float(np.trace(np.asarray(model.covariance @ inverse)))
@@ -76,6 +90,13 @@ def natural_gradient_step(
     -------
     ndarray, shape (N,)
         Source: 10542.d54.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, `fisher` is not symmetric or `learning_rate` is not positive.
+    numpy.linalg.LinAlgError
+        If `fisher` is singular.
     """
     start = vector(weights, "weights")
     slope = vector(gradient, "gradient", start.size)
@@ -86,11 +107,28 @@ def natural_gradient_step(
 def sharpness(hessian: Operator) -> float:
     """Trace of the Hessian, as `LocalModel.hessian` keeps it; :class:`lrbs.operators.Probed` estimates it.
 
-    It changes with the units of the parameters: compare points of one network only. Source: 10542.d32.
+    Parameters
+    ----------
+    hessian : Operator
+
+    Returns
+    -------
+    float
+        It changes with the units of the parameters: compare points of one network only. Source: 10542.d32.
     """
     return hessian.trace()
 
 
 def generalisation_gap(test_loss: ArrayLike, training_loss: ArrayLike) -> Array:
-    """Loss on data kept back minus loss on the training data. Source: 10542.d30."""
+    """Loss on data kept back minus loss on the training data.
+
+    Parameters
+    ----------
+    test_loss, training_loss : array_like
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.d30.
+    """
     return plain(real_array(test_loss, "test_loss") - real_array(training_loss, "training_loss"))

@@ -14,8 +14,6 @@ __all__ = ["contaminated_sign_mean", "sign_variance"]
 def sign_variance(central_density: ArrayLike) -> Array:
     """1/(2 f(0))^2: the variance that stands in 11280.2 for noise of this density at its centre.
 
-    Source: lrbs.central-density.
-
     Parameters
     ----------
     central_density : array_like
@@ -24,9 +22,14 @@ def sign_variance(central_density: ArrayLike) -> Array:
     Returns
     -------
     ndarray
-        With it the mean field's slope at small signals is right for any noise: pi/2 sigma^2 for normal
-        noise, sigma^2/2 for Laplace noise, 3 sigma^2 for uniform noise, which is the most that symmetric
-        noise with a single hump can reach.
+        With it the mean field's slope at small signals is right for any noise: pi/2 sigma^2 for normal noise,
+        sigma^2/2 for Laplace noise, 3 sigma^2 for uniform noise, which is the most that symmetric noise with
+        a single hump can reach. Source: lrbs.central-density.
+
+    Raises
+    ------
+    ValueError
+        If `central_density` is not positive.
 
     Examples
     --------
@@ -40,8 +43,6 @@ def contaminated_sign_mean(
     gradient: float, deviation: float, batch_size: int, share: float, factor: float
 ) -> float:
     """E[sign] of a batch mean when a share of the samples has noise `factor` times as wide.
-
-    Source: lrbs.contaminated.
 
     Parameters
     ----------
@@ -57,7 +58,14 @@ def contaminated_sign_mean(
     Returns
     -------
     float
-        Exact: a batch has k outliers with the binomial probability, and its mean is then normal.
+        Exact: a batch has k outliers with the binomial probability, and its mean is then normal. Source:
+        lrbs.contaminated.
+
+    Raises
+    ------
+    ValueError
+        If `deviation` is not positive, `share` is not in [0, 1), `factor` is negative or `batch_size` is no
+        integer of at least 1.
     """
     size, p = count(batch_size, "batch_size"), fraction(share, "share")
     sigma = float(positive(deviation, "deviation"))

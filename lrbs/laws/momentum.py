@@ -29,8 +29,6 @@ __all__ = [
 def batch_multiplier(weights: ArrayLike) -> float:
     """By how much a weighted average of gradients multiplies the batch size, (sum w)^2 / sum w^2.
 
-    Source: lrbs.averaging.
-
     Parameters
     ----------
     weights : array_like, shape (steps,)
@@ -39,8 +37,13 @@ def batch_multiplier(weights: ArrayLike) -> float:
     Returns
     -------
     float
-        Between 1 and the number of weights if none is negative. Exact for linear rules; for rules
-        that are not, it needs normal noise.
+        Between 1 and the number of weights if none is negative. Exact for linear rules; for rules that are
+        not, it needs normal noise. Source: lrbs.averaging.
+
+    Raises
+    ------
+    ValueError
+        If `weights` is not a finite vector, or sums to zero.
 
     Examples
     --------
@@ -57,10 +60,22 @@ def batch_multiplier(weights: ArrayLike) -> float:
 def ema_batch_multiplier(decay: float, steps: float = math.inf) -> float:
     """Batch multiplier of heavy-ball momentum, (1 + b)/(1 - b), and below that during its first steps.
 
-    Parameters as for :func:`ema_gain`. A correction of the start-up (Adam's m-hat) changes the length of
-    the average and not this ratio.
+    Parameters
+    ----------
+    decay : float
+        In [0, 1).
+    steps : int or inf
+        Since the start from zero; the stationary state unless told.
 
-    Source: lrbs.start-up.
+    Returns
+    -------
+    float
+        A correction of the start-up (Adam's m-hat) does not change it. Source: lrbs.start-up.
+
+    Raises
+    ------
+    ValueError
+        If `decay` is not in [0, 1) or `steps` no whole number.
 
     Examples
     --------
@@ -75,7 +90,20 @@ def ema_batch_multiplier(decay: float, steps: float = math.inf) -> float:
 def nesterov_batch_multiplier(momentum: float) -> float:
     """Batch multiplier of Nesterov's momentum on the normalised average.
 
-    Source: lrbs.nesterov.
+    Parameters
+    ----------
+    momentum : float
+        In [0, 1).
+
+    Returns
+    -------
+    float
+        Source: lrbs.nesterov.
+
+    Raises
+    ------
+    ValueError
+        If `momentum` is not in [0, 1).
 
     Examples
     --------
@@ -89,7 +117,20 @@ def nesterov_batch_multiplier(momentum: float) -> float:
 def lion_batch_multiplier(beta1: float, beta2: float) -> float:
     """Batch multiplier of Lion's two coefficients, under normal noise.
 
-    Source: lrbs.lion.
+    Parameters
+    ----------
+    beta1, beta2 : float
+        In [0, 1).
+
+    Returns
+    -------
+    float
+        Source: lrbs.lion.
+
+    Raises
+    ------
+    ValueError
+        If `beta1` or `beta2` is not in [0, 1).
 
     Examples
     --------
@@ -101,7 +142,25 @@ def lion_batch_multiplier(beta1: float, beta2: float) -> float:
 
 
 def effective_batch_size(batch_size: ArrayLike, momentum: float) -> Array:
-    """Batch size without memory whose gradient has the noise of the average, B (1 + b)/(1 - b)."""
+    """Batch size without memory whose gradient has the noise of the average, B (1 + b)/(1 - b).
+
+    Parameters
+    ----------
+    batch_size : array_like
+        B > 0, in samples.
+    momentum : float
+        Of the normalised average, in [0, 1).
+
+    Returns
+    -------
+    ndarray
+        In samples.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` is not positive or `momentum` is not in [0, 1).
+    """
     return plain(positive(batch_size, "batch_size") * ema_batch_multiplier(momentum))
 
 
@@ -111,16 +170,22 @@ def sgdm_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayLike, mo
     Parameters
     ----------
     batch_size : array_like
+        B > 0, in samples.
     max_lr, noise_scale : array_like
-        Of SGD without momentum; see :class:`lrbs.LocalModel`.
+        Of SGD without momentum: :class:`lrbs.LocalModel` has them.
     momentum : float
-        Of the normalised average.
+        Of the normalised average, in [0, 1).
 
     Returns
     -------
     ndarray
-        Source: 11301.8. For one step from frozen weights with a stationary average; see
-        :func:`stationary_variance` for many steps.
+        For one step from frozen weights with a stationary average; :func:`stationary_variance` is for many
+        steps. Source: 11301.8.
+
+    Raises
+    ------
+    ValueError
+        If a batch size or noise scale is not positive, or `momentum` not in [0, 1).
     """
     return saturation(effective_batch_size(batch_size, momentum), max_lr, noise_scale)
 
@@ -129,8 +194,6 @@ def stationary_variance(
     curvature: ArrayLike, learning_rate: ArrayLike, noise_variance: ArrayLike, momentum: float = 0.0
 ) -> Array:
     """Variance of a weight after many steps of SGD with momentum on the loss curvature * w^2 / 2.
-
-    Source: lrbs.sgdm-floor.
 
     Parameters
     ----------
@@ -146,13 +209,13 @@ def stationary_variance(
     Returns
     -------
     ndarray
-        At small learning rates momentum changes nothing: what one step gains by averaging, the next
-        steps lose by meeting the same noise again.
+        At small learning rates momentum changes nothing: what one step gains by averaging, the next steps
+        lose by meeting the same noise again. Source: lrbs.sgdm-floor.
 
     Raises
     ------
     ValueError
-        If a learning rate is too large for the iteration to settle.
+        If an argument is not positive, or a learning rate too large for the iteration to settle.
     """
     bend, eta = positive(curvature, "curvature"), positive(learning_rate, "learning_rate")
     rest = 2 - ema_noise_factor(momentum) * eta * bend

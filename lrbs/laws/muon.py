@@ -52,7 +52,7 @@ def newton_schulz(matrix: ArrayLike, steps: int = 5, coefficients: Sequence[floa
     Raises
     ------
     ValueError
-        If a matrix is zero, and so has no direction.
+        If a matrix is zero, and so has no direction, or `steps` is negative.
     """
     X = real_array(matrix, "matrix")
     if X.ndim < 2:
@@ -83,6 +83,11 @@ def muon_hessian(gradient: ArrayLike, max_lr: float) -> Dense:
     -------
     Dense
         On the n * m parameters, row by row: one block (G^T G)^(1/2) / eta_max a row. Source: 11285.thessian.
+
+    Raises
+    ------
+    ValueError
+        If `max_lr` is not positive.
     """
     G = real_array(gradient, "gradient", ndim=2)
     block = inverse_power(G.T @ G, -0.5) / float(positive(max_lr, "max_lr"))
@@ -92,7 +97,22 @@ def muon_hessian(gradient: ArrayLike, max_lr: float) -> Dense:
 def muon_newton_curvature(gradient: ArrayLike, max_lr: float) -> float:
     """tr(Phi^T H Phi) of any Phi with orthonormal columns under :func:`muon_hessian`: noise does not enter.
 
-    Parameters as there. Returns the sum of the singular values of G over eta_max. Source: 11285.7.
+    Parameters
+    ----------
+    gradient : array_like, shape (n, m)
+        G.
+    max_lr : float
+        eta_max > 0, of the noiseless step.
+
+    Returns
+    -------
+    float
+        The sum of the singular values of G over eta_max. Source: 11285.7.
+
+    Raises
+    ------
+    ValueError
+        If `max_lr` is not positive.
 
     Examples
     --------
@@ -119,6 +139,11 @@ def muon_law(model: LocalModel, shape: tuple[int, int]) -> ScalarLaw:
     ScalarLaw
         The noise of an update has energy 1 - beta^2 in each of its min(n, m) directions, spread evenly
         over all entries. Source: lrbs.muon-surge; the mean 11285.6.
+
+    Raises
+    ------
+    ValueError
+        If `shape` does not fit the model, or the gradient is zero.
     """
     update = msign(Muon(shape).as_matrix(model.gradient)).reshape(-1)
     return ScalarLaw(

@@ -41,7 +41,16 @@ class Noise:
     draw: Callable[[np.random.Generator, tuple[int, ...]], Array]
 
     def sign_mean(self, ratio: ArrayLike) -> Array:
-        """E[sign(ratio + z)] = 1 - 2 P(z < -ratio), exactly; `ratio` is mean over deviation.
+        """E[sign(ratio + z)] = 1 - 2 P(z < -ratio), exactly.
+
+        Parameters
+        ----------
+        ratio : array_like
+            Mean over deviation.
+
+        Returns
+        -------
+        ndarray
 
         Examples
         --------
@@ -83,17 +92,16 @@ NOISES: Mapping[str, Noise] = MappingProxyType({noise.name: noise for noise in _
 def sign_bounds(mean: ArrayLike, deviation: ArrayLike) -> tuple[Array, Array]:
     """Least and largest mean of the sign over all distributions with this mean and deviation (Cantelli).
 
-    Source: lrbs.sign-bounds.
-
     Parameters
     ----------
     mean, deviation : array_like
-        As for :func:`mean_field_sign`, both positive.
+        mu and sigma of the number; broadcast.
 
     Returns
     -------
-    (least, largest) : pair of ndarray
-        2 m^2 - 1 and 1 with m the mean field. Each is approached by a two-point distribution.
+    least, largest : ndarray
+        2 m^2 - 1 and 1 for a positive mean, m the mean field; approached by two-point distributions.
+        Source: lrbs.sign-bounds.
     """
     m = mean_field_sign(mean, deviation)
     return np.where(m > 0, 2 * m**2 - 1, -1.0), np.where(m < 0, 1 - 2 * m**2, 1.0)

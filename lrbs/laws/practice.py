@@ -14,10 +14,10 @@ def max_lr_from_search(batch_size: ArrayLike, found_lr: ArrayLike, noise_scale: 
 
     Parameters
     ----------
-    found_lr : array_like
-        Result of a search at `batch_size`.
     batch_size : array_like
-        B_0, in samples.
+        B_0 of the search, in samples.
+    found_lr : array_like
+        Its result.
     noise_scale : array_like
         B_noise; the source puts B_simple in its place. :func:`lrbs.saturation` gives the learning rate at
         other batch sizes.
@@ -26,6 +26,11 @@ def max_lr_from_search(batch_size: ArrayLike, found_lr: ArrayLike, noise_scale: 
     -------
     ndarray
         Source: 10542.tgrid.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size`, `found_lr` or `noise_scale` is not positive.
     """
     ratio = positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size")
     return plain(positive(found_lr, "found_lr") * (1 + ratio))
@@ -37,6 +42,7 @@ def cautious_lr(optimal_lr: ArrayLike, fraction: float) -> Array:
     Parameters
     ----------
     optimal_lr : array_like
+        eta* > 0.
     fraction : float
         alpha in (0, 1]; 10542.d56 advises 0.5 to 1. :func:`kept_progress` says what it costs.
 
@@ -44,6 +50,11 @@ def cautious_lr(optimal_lr: ArrayLike, fraction: float) -> Array:
     -------
     ndarray
         Source: 10542.d56.
+
+    Raises
+    ------
+    ValueError
+        If `optimal_lr` is not positive, or `fraction` not in (0, 1].
     """
     share = float(positive(fraction, "fraction"))
     if share > 1:
@@ -54,8 +65,16 @@ def cautious_lr(optimal_lr: ArrayLike, fraction: float) -> Array:
 def kept_progress(fraction: ArrayLike) -> Array:
     """Share of the best loss decrease that learning rate `fraction` * eta* gives: x (2 - x).
 
-    On a quadratic, for any rule; negative beyond x = 2, where steps raise the loss. Source: 10542.d56
-    with 11260.2.
+    Parameters
+    ----------
+    fraction : array_like
+        x, of the optimal learning rate.
+
+    Returns
+    -------
+    ndarray
+        On a quadratic, for any rule; negative beyond x = 2, where steps raise the loss. Source: 10542.d56
+        with 11260.2.
 
     Examples
     --------

@@ -31,6 +31,11 @@ class Quadratic:
     variance : array_like, shape (N,)
         Variance of one sample's gradient along each eigenvector, the same everywhere. The noise may be
         correlated between them: what is said of each direction holds all the same.
+
+    Raises
+    ------
+    ValueError
+        If an eigenvalue is not positive, a variance negative, or shapes differ.
     """
 
     curvature: Array
@@ -47,11 +52,34 @@ class Quadratic:
         object.__setattr__(self, "variance", variances)
 
     def at(self, weights: ArrayLike) -> LocalModel:
-        """The local model at a point, with independent directions."""
+        """The local model at a point, with independent directions.
+
+        Parameters
+        ----------
+        weights : array_like, shape (N,)
+
+        Returns
+        -------
+        LocalModel
+
+        Raises
+        ------
+        ValueError
+            If `weights` is not a finite vector.
+        """
         return LocalModel(self.curvature * vector(weights, "weights"), self.variance, self.curvature)
 
     def loss(self, weights: ArrayLike) -> Array:
-        """L at points of shape (..., N)."""
+        """L(w) at each of some points.
+
+        Parameters
+        ----------
+        weights : array_like, shape (..., N)
+
+        Returns
+        -------
+        ndarray, shape (...)
+        """
         return plain(np.sum(self.curvature * real_array(weights, "weights") ** 2, axis=-1) / 2)
 
 
@@ -68,7 +96,16 @@ class Cloud:
     variance: Array
 
     def expected_loss(self, quadratic: Quadratic) -> Array:
-        """Mean loss of the runs, shape (moments,)."""
+        """Mean loss of the runs.
+
+        Parameters
+        ----------
+        quadratic : Quadratic
+
+        Returns
+        -------
+        ndarray, shape (moments,)
+        """
         return plain((self.mean**2 + self.variance) @ quadratic.curvature / 2)
 
 
@@ -88,7 +125,7 @@ def sgd_runs(
     ----------
     quadratic : Quadratic
     start : array_like, shape (N,)
-    learning_rate, batch_size : array_like
+    batch_size, learning_rate : array_like
         Positive; a number, or one for each step.
     steps, runs : int
     rng : int or numpy.random.Generator
@@ -96,6 +133,11 @@ def sgd_runs(
     Returns
     -------
     ndarray, shape (steps + 1, runs, N)
+
+    Raises
+    ------
+    ValueError
+        If a batch size or learning rate is not positive, or shapes do not fit.
     """
     generator = np.random.default_rng(rng)
     rates, sizes = _per_step(batch_size, learning_rate, steps)
@@ -123,8 +165,11 @@ def sgd_cloud(
 
     Parameters
     ----------
-    quadratic, start, learning_rate, batch_size, steps
-        As for :func:`sgd_runs`.
+    quadratic : Quadratic
+    start : array_like, shape (N,)
+    batch_size, learning_rate : array_like
+        Positive; a number, or one for each step.
+    steps : int
     start_variance : array_like, shape (N,)
         Of the starting points; none unless told.
 
@@ -132,6 +177,11 @@ def sgd_cloud(
     -------
     Cloud
         Of shape (steps + 1, N).
+
+    Raises
+    ------
+    ValueError
+        If a batch size or learning rate is not positive, or shapes do not fit.
     """
     rates, sizes = _per_step(batch_size, learning_rate, steps)
     mean = np.empty((steps + 1, quadratic.curvature.size))
@@ -151,8 +201,10 @@ def sde_cloud(
 
     Parameters
     ----------
-    quadratic, start, learning_rate, batch_size
-        As for :func:`sgd_runs`, numbers.
+    quadratic : Quadratic
+    start : array_like, shape (N,)
+    batch_size, learning_rate : float
+        Positive.
     time : array_like, shape (moments,)
         In units of learning rate: eta times the number of steps.
 
@@ -160,6 +212,11 @@ def sde_cloud(
     -------
     Cloud
         Of shape (moments, N); it depends on eta and B through their ratio alone. Source: 10542.5.
+
+    Raises
+    ------
+    ValueError
+        If a batch size or learning rate is not positive, or shapes do not fit.
     """
     moments = vector(time, "time")[:, None]
     decay = np.exp(-quadratic.curvature * moments)
@@ -173,23 +230,22 @@ def settled_variance(quadratic: Quadratic, batch_size: float, learning_rate: flo
     The fixed point of the recursion of :func:`sgd_cloud`; the differential equation has 2 in the place
     of 2 - eta lambda.
 
-    Source: lrbs.stationary-variance.
-
     Parameters
     ----------
     quadratic : Quadratic
+    batch_size : float
     learning_rate : float
         Below 2 / (largest curvature): beyond, the runs diverge.
-    batch_size : float
 
     Returns
     -------
     ndarray, shape (N,)
+        Source: lrbs.stationary-variance.
 
     Raises
     ------
     ValueError
-        If the learning rate is not stable.
+        If the learning rate is not stable, or an argument not positive.
 
     Examples
     --------

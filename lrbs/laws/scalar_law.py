@@ -63,6 +63,15 @@ class ScalarLaw:
         noise_scale : float, optional
             The model's B_simple unless told.
 
+        Returns
+        -------
+        ScalarLaw
+
+        Raises
+        ------
+        ValueError
+            If the gradient is zero, tr H or s^T H s not positive.
+
         Examples
         --------
         >>> hessian = 0.1 * np.eye(3) + 0.9
@@ -82,24 +91,84 @@ class ScalarLaw:
         )
 
     def step(self, batch_size: ArrayLike) -> Step:
-        """Alignment and curvature at each batch size."""
+        """Alignment and curvature at each batch size.
+
+        Parameters
+        ----------
+        batch_size : array_like
+            B > 0, in samples.
+
+        Returns
+        -------
+        Step
+
+        Raises
+        ------
+        ValueError
+            If `batch_size` is not positive.
+        """
         beta = normalised_batch_size(batch_size, self.noise_scale)
         excess = self.signal_curvature - self.noise_curvature
         return Step(self.alignment * beta, self.noise_curvature + beta**2 * excess)
 
     def optimal_lr(self, batch_size: ArrayLike) -> Array:
-        """beta a / (t + beta^2 (q - t)). Source: 11280.6, 10542.27."""
+        """Optimal learning rate, beta a / (t + beta^2 (q - t)).
+
+        Parameters
+        ----------
+        batch_size : array_like
+            B > 0, in samples.
+
+        Returns
+        -------
+        ndarray
+            Source: 11280.6, 10542.27.
+
+        Raises
+        ------
+        ValueError
+            If `batch_size` is not positive.
+        """
         return self.step(batch_size).optimal_lr
 
     def loss_decrease(self, batch_size: ArrayLike) -> Array:
         """max_loss_decrease / (1 + loss_scale/B): rises with B whatever the learning rate does.
 
-        Source: 11280.9, 10542.30.
+        Parameters
+        ----------
+        batch_size : array_like
+            B > 0, in samples.
+
+        Returns
+        -------
+        ndarray
+            Source: 11280.9, 10542.30.
+
+        Raises
+        ------
+        ValueError
+            If `batch_size` is not positive.
         """
         return self.step(batch_size).loss_decrease
 
     def small_batch_lr(self, batch_size: ArrayLike) -> Array:
-        """(a/t) sqrt(B/noise_scale), for B far below the noise scale. Source: 11280.7, 10542.26."""
+        """(a/t) sqrt(B/noise_scale), for B far below the noise scale.
+
+        Parameters
+        ----------
+        batch_size : array_like
+            B > 0, in samples.
+
+        Returns
+        -------
+        ndarray
+            Source: 11280.7, 10542.26.
+
+        Raises
+        ------
+        ValueError
+            If `batch_size` is not positive.
+        """
         ratio = positive(batch_size, "batch_size") / self.noise_scale
         return plain(self.alignment / self.noise_curvature * np.sqrt(ratio))
 
@@ -126,7 +195,13 @@ class ScalarLaw:
 
     @property
     def peak_lr(self) -> float:
-        """a / (2 sqrt(t (q - t))), the learning rate at `peak_beta`; refused as that is. Source: 10542.28."""
+        """a / (2 sqrt(t (q - t))), the learning rate at `peak_beta`; refused as that is. Source: 10542.28.
+
+        Raises
+        ------
+        ValueError
+            If q <= t.
+        """
         return self.alignment / (2 * math.sqrt(self.noise_curvature * self._excess))
 
     @property

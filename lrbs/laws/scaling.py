@@ -42,6 +42,11 @@ def square_root_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
     ndarray
         learning_rate * sqrt(growth). Source: 10542.2.
 
+    Raises
+    ------
+    ValueError
+        If `learning_rate` or `growth` is not positive.
+
     Examples
     --------
     >>> float(square_root_rule(0.1, growth=16))
@@ -53,8 +58,23 @@ def square_root_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
 def linear_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
     """Learning rate that keeps the noise of the path for each unit of time: learning_rate * growth.
 
-    Parameters as for :func:`square_root_rule`. It keeps the coefficients of the stochastic differential
-    equation of SGD (:func:`lrbs.laws.sde.sde_runs`). Source: 10542.5.
+    Parameters
+    ----------
+    learning_rate : array_like
+        Before the change; positive.
+    growth : array_like
+        New batch size over old; positive.
+
+    Returns
+    -------
+    ndarray
+        Keeps the coefficients of the differential equation of SGD (:func:`lrbs.laws.sde_runs`). Source:
+        10542.5.
+
+    Raises
+    ------
+    ValueError
+        If `learning_rate` or `growth` is not positive.
 
     Examples
     --------
@@ -67,13 +87,44 @@ def linear_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
 def effective_temperature(batch_size: ArrayLike, learning_rate: ArrayLike) -> Array:
     """eta / B, to which the variance of the stationary cloud is proportional at small learning rates.
 
-    Source: 10542.d33. At eta lambda = x the proportionality understates the variance by the share x/2 of it.
+    Parameters
+    ----------
+    batch_size, learning_rate : array_like
+        Positive; broadcast.
+
+    Returns
+    -------
+    ndarray
+        At eta lambda = x the proportionality understates the variance by the share x/2 of it. Source:
+        10542.d33.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `learning_rate` is not positive.
     """
     return plain(positive(learning_rate, "learning_rate") / positive(batch_size, "batch_size"))
 
 
 def increment_covariance(model: LocalModel, batch_size: float, learning_rate: float) -> Operator:
-    """Covariance eta^2 Sigma/B of one increment of SGD, with the structure of Sigma. Source: 10542.d31."""
+    """Covariance eta^2 Sigma/B of one increment of SGD, with the structure of Sigma.
+
+    Parameters
+    ----------
+    model : LocalModel
+    batch_size, learning_rate : float
+        Positive.
+
+    Returns
+    -------
+    Operator
+        Source: 10542.d31.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `learning_rate` is not positive.
+    """
     return model.noise(batch_size).scaled(float(positive(learning_rate, "learning_rate")) ** 2)
 
 
@@ -83,13 +134,18 @@ def noise_strength(model: LocalModel, batch_size: float, learning_rate: float) -
     Parameters
     ----------
     model : LocalModel
-    learning_rate, batch_size : float
+    batch_size, learning_rate : float
         Positive.
 
     Returns
     -------
     float
         In squared units of the parameters. Source: 10542.d31.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `learning_rate` is not positive.
     """
     covariance = increment_covariance(model, batch_size, learning_rate)
     return float(np.sqrt(trace_product(covariance, covariance)))
@@ -108,6 +164,11 @@ def signal_to_noise(model: LocalModel, batch_size: ArrayLike) -> Array:
     -------
     ndarray
         Without a learning rate among the arguments: it cancels. Source: 10542.d6.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` is not positive.
 
     Examples
     --------
@@ -128,13 +189,18 @@ def noise_cost(model: LocalModel, batch_size: ArrayLike, learning_rate: ArrayLik
     Parameters
     ----------
     model : LocalModel
-    learning_rate, batch_size : array_like
+    batch_size, learning_rate : array_like
         Positive; broadcast.
 
     Returns
     -------
     ndarray
         Exact on a quadratic loss. Source: 10542.d22, and 10542.d23 for H = lambda I.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `learning_rate` is not positive.
     """
     rate, size = positive(learning_rate, "learning_rate"), positive(batch_size, "batch_size")
     return plain(rate / size * trace_product(model.covariance, model.hessian))
@@ -154,6 +220,11 @@ def update_length(learning_rate: ArrayLike, gradient: ArrayLike) -> Array:
     -------
     ndarray, shape (...)
         Source: 10542.d34. Over batches its root mean square is :func:`rms_update_length`.
+
+    Raises
+    ------
+    ValueError
+        If `learning_rate` is not positive.
     """
     vectors = real_array(gradient, "gradient")
     return plain(positive(learning_rate, "learning_rate") * np.linalg.norm(vectors, axis=-1))
@@ -162,7 +233,21 @@ def update_length(learning_rate: ArrayLike, gradient: ArrayLike) -> Array:
 def rms_update_length(model: LocalModel, batch_size: ArrayLike, learning_rate: ArrayLike) -> Array:
     """Root mean square over batches of the length of an SGD step, eta ||g|| sqrt(1 + B_simple/B).
 
-    Parameters as for :func:`noise_cost`. Source: 10542.d34 with 10542.1.
+    Parameters
+    ----------
+    model : LocalModel
+    batch_size, learning_rate : array_like
+        Positive; broadcast.
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.d34 with 10542.1.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `learning_rate` is not positive.
     """
     rate, size = positive(learning_rate, "learning_rate"), positive(batch_size, "batch_size")
     return plain(rate * np.sqrt(model.squared_gradient * (1 + model.simple_noise_scale / size)))

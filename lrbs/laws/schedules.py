@@ -31,11 +31,17 @@ def linear_warmup(step: ArrayLike, warmup_steps: float, target_lr: float) -> Arr
     warmup_steps : float
         Step at which the target is reached; positive.
     target_lr : float
+        Positive.
 
     Returns
     -------
     ndarray
         Source: 10542.d35.
+
+    Raises
+    ------
+    ValueError
+        If `step` is negative, `warmup_steps` or `target_lr` not positive.
 
     Examples
     --------
@@ -51,8 +57,8 @@ def warmup_displacement(
 ) -> Array:
     """Bound on the expected distance from the start after `step` steps of a linear warm-up.
 
-    It holds when the first step has s = 0, that is learning rate 0 (see :func:`warmup_weight`), in
-    expectation, and for step <= warmup_steps. It is reached only if all gradients point one way.
+    It holds when the first step has s = 0, that is learning rate 0, in expectation, and for step <=
+    warmup_steps. It is reached only if all gradients point one way.
 
     Parameters
     ----------
@@ -66,6 +72,11 @@ def warmup_displacement(
     -------
     ndarray
         Source: 10542.d36.
+
+    Raises
+    ------
+    ValueError
+        If `step` is negative or another argument not positive.
     """
     length = float(positive(gradient_length, "gradient_length"))
     rate = float(positive(target_lr, "target_lr"))
@@ -75,8 +86,24 @@ def warmup_displacement(
 def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array:
     """Sum of the shares s / warmup_steps over `step` steps that count s from `first`: the exact t^2/(2T).
 
-    t (t - 1) / (2T) for ``first=0``, as in 10542.d36, and t (t + 1) / (2T) for ``first=1``;
-    the second is beyond t^2/(2T).
+    Parameters
+    ----------
+    step : array_like
+        t >= 0.
+    warmup_steps : float
+        T > 0.
+    first : int
+        0 or 1.
+
+    Returns
+    -------
+    ndarray
+        t (t - 1) / (2T) for ``first=0``, as in 10542.d36; t (t + 1) / (2T), beyond t^2/(2T), for ``first=1``.
+
+    Raises
+    ------
+    ValueError
+        If `step` is negative or `warmup_steps` not positive.
     """
     t = _step(step)
     return plain(t * (t - 1 + 2 * first) / (2 * float(positive(warmup_steps, "warmup_steps"))))
@@ -85,7 +112,20 @@ def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array
 def matching_warmup(full_steps: ArrayLike = 1.0) -> Array:
     """Warm-up steps after which the bound 10542.d36 equals the length of `full_steps` steps at full rate.
 
-    Source: 10542.d37, where `full_steps` is 1.
+    Parameters
+    ----------
+    full_steps : array_like
+        Positive; 1 in the source.
+
+    Returns
+    -------
+    ndarray
+        Source: 10542.d37.
+
+    Raises
+    ------
+    ValueError
+        If `full_steps` is not positive.
 
     Examples
     --------
@@ -142,6 +182,11 @@ def growing_batch_size(step: ArrayLike, start: float, growth: float) -> Array:
     -------
     ndarray
         Source: 10542.d52.
+
+    Raises
+    ------
+    ValueError
+        If `step` is negative, `start` not positive or `growth` not above 1.
     """
     if not growth > 1:
         raise ValueError(f"growth must exceed 1; got {growth!r}")
@@ -160,6 +205,11 @@ def noise_aware_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayL
     -------
     ndarray
         Source: 10542.d51.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not positive.
     """
     return saturation(batch_size, positive(max_lr, "max_lr"), noise_scale)
 
@@ -180,6 +230,11 @@ def adaptive_batch_size(noise_scale: ArrayLike, max_batch_size: float, fraction:
     -------
     ndarray
         Source: 10542.d44.
+
+    Raises
+    ------
+    ValueError
+        If `noise_scale`, `max_batch_size` or `fraction` is not positive.
     """
     share = float(positive(fraction, "fraction")) * positive(noise_scale, "noise_scale")
     return plain(np.minimum(share, float(positive(max_batch_size, "max_batch_size"))))

@@ -29,6 +29,11 @@ def sgd_step(weights: ArrayLike, gradient: ArrayLike, noise: ArrayLike, learning
     -------
     ndarray, shape (..., N)
         Source: 10542.3.
+
+    Raises
+    ------
+    ValueError
+        If `learning_rate` is not positive.
     """
     g, xi = real_array(gradient, "gradient"), real_array(noise, "noise")
     eta = positive(learning_rate, "learning_rate")
@@ -42,13 +47,18 @@ def diffusion_coefficient(covariance: ArrayLike, batch_size: float, learning_rat
     ----------
     covariance : array_like, shape (N,) or (N, N)
         Sigma, or its diagonal if the directions are independent.
-    learning_rate, batch_size : float
+    batch_size, learning_rate : float
         Positive. Only their ratio matters: this is what linear scaling keeps.
 
     Returns
     -------
     ndarray, shaped like `covariance`
         A symmetric square root. Source: 10542.4, 10542.5.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `learning_rate` is not positive, or `covariance` has a negative eigenvalue.
     """
     temperature = float(effective_temperature(batch_size, learning_rate))
     sigma = real_array(covariance, "covariance", ndim=(1, 2))
@@ -78,6 +88,11 @@ def sde_step(weights: ArrayLike, drift: ArrayLike, diffusion: Array, time_step: 
     -------
     ndarray, shape (..., N)
         Source: 10542.4.
+
+    Raises
+    ------
+    ValueError
+        If `time_step` is not positive.
     """
     dt = float(positive(time_step, "time_step"))
     numbers = real_array(z, "z")
@@ -113,6 +128,11 @@ def sde_runs(
     -------
     ndarray, shape (steps + 1, runs, N)
         Source: 10542.5.
+
+    Raises
+    ------
+    ValueError
+        If `runs` or `steps` is no integer of at least 1 or `start` is not a finite vector.
     """
     generator = np.random.default_rng(rng)
     origin = vector(start, "start")

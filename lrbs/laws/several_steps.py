@@ -26,8 +26,6 @@ def loss_after_steps(
     Mean and covariance of the weights follow from step to step without approximation, for any noise
     whose covariance stays Sigma/B, and fall apart into the eigenvectors of the Hessian.
 
-    Source: lrbs.several-steps.
-
     Parameters
     ----------
     model : LocalModel
@@ -46,8 +44,8 @@ def loss_after_steps(
     -------
     ndarray, shape (*steps.shape, ...)
         Exact on a quadratic. Where the Hessian has negative eigenvalues, as at most points of training, it
-        falls without bound with the number of steps, and says nothing of a real loss beyond a few. nan
-        where the numbers overflow, as they do when the rate is not stable.
+        falls without bound with the number of steps, and says nothing of a real loss beyond a few. nan where
+        the numbers overflow, as they do when the rate is not stable. Source: lrbs.several-steps.
 
     Raises
     ------

@@ -28,6 +28,11 @@ def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) 
     ndarray
         In units of `limit`. Exact for SGD on a quadratic loss. Source: 10542.10, 10542.13, 11260.4, 11260.8.
 
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `noise_scale` is not positive.
+
     Examples
     --------
     >>> float(saturation(100, limit=0.5, noise_scale=100))
@@ -42,9 +47,20 @@ def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) 
 def linear(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> Array:
     """limit * B / noise_scale: the small-batch limit of :func:`saturation`.
 
-    Too high by the factor 1 + B/B_noise.
+    Parameters
+    ----------
+    batch_size, limit, noise_scale : array_like
+        B in samples, value at infinite batch size, B_noise in samples; broadcast.
 
-    Parameters, units as for :func:`saturation`. Source: 11260.6.
+    Returns
+    -------
+    ndarray
+        Too high by the factor 1 + B/B_noise. Source: 11260.6.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `noise_scale` is not positive.
     """
     ratio = positive(batch_size, "batch_size") / positive(noise_scale, "noise_scale")
     return plain(real_array(limit, "limit") * ratio)

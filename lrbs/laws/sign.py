@@ -86,6 +86,11 @@ def sign_series(x: ArrayLike, mean_square: float, terms: int) -> Array:
     ndarray
         Tends to sign(x) where 0 < x^2 < 2 v, and nowhere else. Source: 11280.16, 11280.17.
 
+    Raises
+    ------
+    ValueError
+        If `mean_square` is not positive or `terms` is no integer of at least 1.
+
     Examples
     --------
     >>> [round(float(sign_series(1.2, 1.0, n)), 3) for n in (1, 2, 3, 20)]
@@ -112,12 +117,17 @@ def sign_mean_series(mean: float, deviation: float, terms: int) -> float:
     mean, deviation : float
         mu and sigma of the number.
     terms : int
-        As for :func:`sign_series`.
+        How many, at least 1.
 
     Returns
     -------
     float
         To rounding: Gauss-Hermite quadrature is exact for these polynomials. Source: 11280.17.
+
+    Raises
+    ------
+    ValueError
+        If `terms` is no integer of at least 1.
 
     Examples
     --------
@@ -144,6 +154,11 @@ def sign_correction(mean: ArrayLike, deviation: ArrayLike, third_moment: ArrayLi
     -------
     ndarray
         Source: 11280.18.
+
+    Raises
+    ------
+    ValueError
+        If `deviation` is negative, or both are 0.
     """
     mu = real_array(mean, "mean")
     v = mu**2 + _deviation(deviation) ** 2
@@ -155,7 +170,20 @@ def sign_correction(mean: ArrayLike, deviation: ArrayLike, third_moment: ArrayLi
 def normal_sign_correction(mean: ArrayLike, deviation: ArrayLike) -> Array:
     """:func:`sign_correction` with the third moment of a normal number, mu^3 + 3 mu sigma^2.
 
-    Parameters as there. At most 0.385, at sigma^2 = 2 mu^2, six times the true error. Source: 11280.19.
+    Parameters
+    ----------
+    mean, deviation : array_like
+        mu and sigma of the number; broadcast.
+
+    Returns
+    -------
+    ndarray
+        At most 0.385, at sigma^2 = 2 mu^2, six times the true error. Source: 11280.19.
+
+    Raises
+    ------
+    ValueError
+        If `deviation` is negative, or both are 0.
 
     Examples
     --------

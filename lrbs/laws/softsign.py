@@ -59,7 +59,23 @@ def rescaled_softsign(x: ArrayLike, epsilon: float) -> Array:
 
 # ------------------------------------------------------------------------------- closed curves in B
 def soft_noise_scale(model: LocalModel, epsilon: float) -> float:
-    """tr(Sigma) / (g^T g + N epsilon^2), in samples: B_simple as epsilon changes it. Source: 11280.21.
+    """tr(Sigma) / (g^T g + N epsilon^2): B_simple as epsilon changes it.
+
+    Parameters
+    ----------
+    model : LocalModel
+    epsilon : float
+        In units of the gradient, >= 0.
+
+    Returns
+    -------
+    float
+        In samples. Source: 11280.21.
+
+    Raises
+    ------
+    ValueError
+        If `epsilon` is negative, or it and the gradient are zero.
 
     Examples
     --------
@@ -76,8 +92,6 @@ def soft_noise_scale(model: LocalModel, epsilon: float) -> float:
 def soft_law(model: LocalModel, epsilon: float, noise_constant: float = 1.0) -> ScalarLaw:
     """The scalar law of SoftSignSGD at a point of training: that of SignSGD with soft signs in it.
 
-    Source: lrbs.soft-loss.
-
     Parameters
     ----------
     model : LocalModel
@@ -90,7 +104,12 @@ def soft_law(model: LocalModel, epsilon: float, noise_constant: float = 1.0) -> 
     Returns
     -------
     ScalarLaw
-        Its `optimal_lr` is 11280.23; its `loss_decrease` is ours.
+        Its `optimal_lr` is 11280.23; its `loss_decrease` is ours. Source: lrbs.soft-loss.
+
+    Raises
+    ------
+    ValueError
+        If `noise_constant` is not positive or `epsilon` is negative.
     """
     nu = softsign(model.gradient, non_negative(epsilon, "epsilon"))
     return ScalarLaw(
@@ -104,14 +123,22 @@ def soft_law(model: LocalModel, epsilon: float, noise_constant: float = 1.0) -> 
 def surge_ratio(model: LocalModel, epsilon: float) -> float:
     """nu^T H nu / tr H: a surge needs it above 1 (10563.15), and has it above 2 (ours), in the scalar law.
 
-    Source: lrbs.soft-surge.
-
     Parameters
     ----------
     model : LocalModel
         With tr H > 0.
     epsilon : float
         In units of the gradient, >= 0.
+
+    Returns
+    -------
+    float
+        Source: lrbs.soft-surge.
+
+    Raises
+    ------
+    ValueError
+        If `epsilon` is negative or tr H not positive.
 
     Examples
     --------
@@ -133,10 +160,21 @@ def rescaled_noise(
     ----------
     model : LocalModel
     epsilon : float
-        Positive; infinity gives the limit, noise_constant * (mean of sigma_i^2) / B.
+        Positive, in units of the gradient; inf gives the limit.
     batch_size : array_like
+        In samples.
     noise_constant : float
-        As for :func:`soft_law`, but the older route's unless told: that is the limit of 10563.17.
+        pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
+
+    Returns
+    -------
+    ndarray
+        noise_constant * (mean of sigma_i^2) / B in the limit.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not positive.
     """
     smallness = _dial(epsilon) ** -2.0
     noise = float(positive(noise_constant, "noise_constant")) * model.covariance.trace()
@@ -149,9 +187,25 @@ def lr_per_epsilon(
 ) -> Array:
     """eta*/epsilon of the scalar law, in the form that stays finite as epsilon grows.
 
-    Parameters as for :func:`rescaled_noise`. At infinite epsilon it equals :func:`sgd_limit_lr`.
+    Parameters
+    ----------
+    model : LocalModel
+    epsilon : float
+        Positive, in units of the gradient; inf gives the limit.
+    batch_size : array_like
+        In samples.
+    noise_constant : float
+        pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
 
-    Source: 10563.16.
+    Returns
+    -------
+    ndarray
+        :func:`sgd_limit_lr` at infinite epsilon. Source: 10563.16.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not positive.
     """
     noise = rescaled_noise(model, epsilon, batch_size, noise_constant)
     beta = np.sqrt(1 - noise * _dial(epsilon) ** -2.0)
@@ -166,7 +220,25 @@ def sgd_limit_lr(model: LocalModel, batch_size: ArrayLike, noise_constant: float
     """eta* of SGD whose noise has the covariance noise_constant * (mean of sigma_i^2) I / B.
 
     Where :func:`lr_per_epsilon` ends. The true end of SoftSignSGD is SGD with the model's own covariance
-    and no constant. Parameters as for :func:`rescaled_noise`. Source: 10563.18.
+    and no constant.
+
+    Parameters
+    ----------
+    model : LocalModel
+    batch_size : array_like
+        In samples.
+    noise_constant : float
+        pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
+
+    Returns
+    -------
+    ndarray
+        Source: 10563.18.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not positive.
     """
     spread = float(positive(noise_constant, "noise_constant")) * model.covariance.trace() / model.size
     isotropic = LocalModel(model.gradient, np.full(model.size, spread), model.hessian)
@@ -176,14 +248,22 @@ def sgd_limit_lr(model: LocalModel, batch_size: ArrayLike, noise_constant: float
 def adam_limit_lr(model: LocalModel, batch_size: ArrayLike, beta1: float = 0.9) -> Array:
     """eta*/epsilon of Adam for large epsilon: the learning rate of SGD with momentum beta1, exactly.
 
-    Source: lrbs.adam-epsilon.
-
     Parameters
     ----------
     model : LocalModel
     batch_size : array_like
     beta1 : float
         In [0, 1).
+
+    Returns
+    -------
+    ndarray
+        Source: lrbs.adam-epsilon.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` is not positive or `beta1` not in [0, 1).
     """
     return expected_step(model, SGD(momentum=fraction(beta1, "beta1")), batch_size).optimal_lr
 

@@ -14,7 +14,15 @@ __all__ = ["NoiseSpectrum", "correlation_factor", "noise_spectrum"]
 
 
 class NoiseSpectrum(NamedTuple):
-    """Eigenvalues of the Hessian, largest first, and the variance of the noise along their eigenvectors."""
+    """The noise along the eigenvectors of the Hessian.
+
+    Attributes
+    ----------
+    eigenvalues : ndarray, shape (N,)
+        Of the Hessian, largest first.
+    variances : ndarray, shape (N,)
+        Of one sample's gradient along their eigenvectors.
+    """
 
     eigenvalues: Array
     variances: Array

@@ -21,8 +21,6 @@ def mean_noise_scale(
 ) -> float:
     """Squared power mean of the noise-to-signal ratios sigma_i/|g_i|, weighted by |g_i|^weight.
 
-    Source: lrbs.mean-ratio.
-
     Parameters
     ----------
     gradient, deviation : array_like, shape (N,)
@@ -34,8 +32,13 @@ def mean_noise_scale(
     Returns
     -------
     float
-        In samples. B_simple for (2, 2); what the alignment of signs sees at large batches for (2, 1) and
-        at small ones for (-1, 1).
+        In samples. B_simple for (2, 2); what the alignment of signs sees at large batches for (2, 1) and at
+        small ones for (-1, 1). Source: lrbs.mean-ratio.
+
+    Raises
+    ------
+    ValueError
+        If a gradient is zero, a deviation not positive, or shapes do not fit.
 
     Examples
     --------
@@ -56,8 +59,25 @@ def power_of_mean(
 ) -> float:
     """The power whose mean :func:`mean_noise_scale` equals a given noise scale.
 
-    Parameters as there; `noise_scale` must lie between the smallest and the largest squared ratio; nan
-    if the ratios are all equal.
+    Parameters
+    ----------
+    gradient, deviation : array_like, shape (N,)
+        g_i and the deviations sigma_i > 0 of one sample's gradient.
+    noise_scale : float
+        In samples.
+    weight : float
+        Of |g_i| in the mean, an exponent.
+
+    Returns
+    -------
+    float
+        nan if the ratios are all equal.
+
+    Raises
+    ------
+    ValueError
+        If `noise_scale` is not between the smallest and the largest squared ratio, a gradient is zero, or a
+        deviation not positive.
     """
     g, sigma = _pair(gradient, deviation)
     target = float(positive(noise_scale, "noise_scale"))
@@ -82,20 +102,23 @@ def power_of_mean(
 def fitted_noise_scale(gradient: ArrayLike, deviation: ArrayLike, batch_size: ArrayLike) -> float:
     """The single noise scale that serves best in place of B_simple, over some batch sizes.
 
-    Source: lrbs.fitted-scale.
-
     Parameters
     ----------
     gradient, deviation : array_like, shape (N,)
-        As for :func:`mean_noise_scale`.
+        g_i and the deviations sigma_i > 0 of one sample's gradient.
     batch_size : array_like
-        Where to fit.
+        Where to fit, in samples.
 
     Returns
     -------
     float
         In samples: minimises the squared logarithmic error of sum|g_i| (1 + B_fit/B)^(-1/2) against the
-        coordinate-wise mean field's alignment.
+        coordinate-wise mean field's alignment. Source: lrbs.fitted-scale.
+
+    Raises
+    ------
+    ValueError
+        If a gradient is zero, a deviation or `batch_size` not positive.
     """
     g, sigma = _pair(gradient, deviation)
     sizes = positive(batch_size, "batch_size").reshape(-1)

@@ -30,8 +30,6 @@ __all__ = [
 def exact_peak_batch_size(squared_ratio: ArrayLike, peak_beta: ArrayLike) -> Array:
     """Where SignSGD's optimal learning rate peaks, when all coordinates have one ratio sigma/|g|.
 
-    Source: lrbs.exact-peak.
-
     Parameters
     ----------
     squared_ratio : array_like
@@ -42,7 +40,7 @@ def exact_peak_batch_size(squared_ratio: ArrayLike, peak_beta: ArrayLike) -> Arr
     Returns
     -------
     ndarray
-        In samples. Exact for independent normal noise on a quadratic loss.
+        In samples. Exact for independent normal noise on a quadratic loss. Source: lrbs.exact-peak.
 
     Raises
     ------
@@ -69,7 +67,7 @@ def searched_peak(model: LocalModel, rule: UpdateRule | None = None, method: Met
     rule : UpdateRule, optional
         SignSGD unless told.
     method : callable
-        As for :func:`lrbs.expected_step`.
+        An approximation, such as :func:`lrbs.exact`.
 
     Returns
     -------
@@ -107,8 +105,6 @@ def searched_peak(model: LocalModel, rule: UpdateRule | None = None, method: Met
 def small_batch_peak(model: LocalModel) -> float:
     """Peak of SignSGD's optimal learning rate under :func:`lrbs.approximations.linearised_erf`, in samples.
 
-    Source: lrbs.surge-small-batch.
-
     Parameters
     ----------
     model : LocalModel
@@ -117,8 +113,8 @@ def small_batch_peak(model: LocalModel) -> float:
     Returns
     -------
     float
-        pi tr(H) / (2 S). Under the same linearisation it is also the half-way point of the loss
-        decrease. Source: arXiv 2405.14578.
+        pi tr(H) / (2 S). Under the same linearisation it is also the half-way point of the loss decrease.
+        Source: lrbs.surge-small-batch, arXiv 2405.14578.
 
     Raises
     ------
@@ -147,6 +143,11 @@ def peak_from_loss_scale(loss_scale: float, noise_scale: float) -> float:
     -------
     float
         inf without a surge. Source: 10542.33.
+
+    Raises
+    ------
+    ValueError
+        If `loss_scale` or `noise_scale` is not positive.
     """
     inverse = 1 / float(positive(loss_scale, "loss_scale")) - 2 / float(positive(noise_scale, "noise_scale"))
     return 1 / inverse if inverse > 0 else math.inf
@@ -155,13 +156,22 @@ def peak_from_loss_scale(loss_scale: float, noise_scale: float) -> float:
 def peak_beta_from_loss_scale(loss_scale: float, noise_scale: float) -> float:
     """beta* of the surge from the half-way point of the loss: sqrt(loss_scale / (noise_scale - loss_scale)).
 
-    Parameters as for :func:`peak_from_loss_scale`. There is a surge if the result is below 1, which is
-    to say if loss_scale < noise_scale / 2. Source: 10542.tbetanoise.
+    Parameters
+    ----------
+    loss_scale : float
+        Half-way point of the loss decrease, in samples.
+    noise_scale : float
+        The scale inside beta, in samples: pi kappa^2 / 2 on the older route.
+
+    Returns
+    -------
+    float
+        There is a surge if it is below 1, that is if loss_scale < noise_scale / 2. Source: 10542.tbetanoise.
 
     Raises
     ------
     ValueError
-        If loss_scale is not below noise_scale: then the off-diagonal sum is not positive.
+        If one is not positive, or `loss_scale` not below `noise_scale`: the off-diagonal sum is not positive.
     """
     half, scale = float(positive(loss_scale, "loss_scale")), float(positive(noise_scale, "noise_scale"))
     if half >= scale:

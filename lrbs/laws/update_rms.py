@@ -26,7 +26,22 @@ __all__ = [
 
 
 def root_mean_square(update: ArrayLike) -> float:
-    """Root mean square over coordinates: |u| / sqrt(N), what training runs log."""
+    """Root mean square over coordinates: |u| / sqrt(N), what training runs log.
+
+    Parameters
+    ----------
+    update : array_like
+        Any shape.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If `update` is not a finite vector.
+    """
     u = vector(np.ravel(np.asarray(update)), "update")
     return float(np.sqrt(np.mean(u**2)))
 
@@ -57,6 +72,11 @@ def simulated_updates(
     -------
     ndarray, shape (N,)
         In memory of a few vectors. Source: 11267.tsim.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or `steps` is no integer of at least 1.
     """
     mu, spread = vector(gradient, "gradient"), real_array(deviation, "deviation")
     generator = np.random.default_rng(rng)
@@ -81,6 +101,11 @@ def expected_update_rms(signal: ArrayLike, beta1: float) -> Array:
     ndarray
         From sqrt((1 - beta1)/(1 + beta1)) for pure noise to 1 for none. Source: 11267.7, 11267.8.
 
+    Raises
+    ------
+    ValueError
+        If `signal` is negative or `beta1` not in [0, 1).
+
     Examples
     --------
     >>> round(float(expected_update_rms(0.0, beta1=0.9)), 4)
@@ -100,6 +125,7 @@ def signal_from_update_rms(rms: ArrayLike, beta1: float, beta2: float | None = N
     rms : array_like
         Between 0 and 1. With weight decay: of the update without it.
     beta1 : float
+        In [0, 1).
     beta2 : float, optional
         If given, the level of pure noise is corrected for the fluctuations of v (11267.tfinite).
 
@@ -125,19 +151,49 @@ def signal_from_update_rms(rms: ArrayLike, beta1: float, beta2: float | None = N
 
 
 def momentum_norm(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: float) -> Array:
-    """|m| from the norm |mu| of the mean gradient and the norm |sigma| of its deviations.
+    """|m| of the average from the norms of the mean gradient and of its deviations.
 
-    Exact in the mean square for any noise that is new at every step. Source: 11267.11.
+    Parameters
+    ----------
+    gradient_norm, noise_norm : array_like
+        |mu| of the mean gradient and |sigma| of the deviations of a batch gradient; broadcast.
+    momentum : float
+        In [0, 1).
+
+    Returns
+    -------
+    ndarray
+        Exact in the mean square for any noise that is new at every step. Source: 11267.11.
+
+    Raises
+    ------
+    ValueError
+        If `momentum` is not in [0, 1).
     """
     mu, sigma = real_array(gradient_norm, "gradient_norm"), real_array(noise_norm, "noise_norm")
     return plain(np.sqrt(mu**2 + ema_noise_factor(momentum) * sigma**2))
 
 
 def momentum_ratio(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: float) -> Array:
-    """|m| / |g| of the average and the batch gradient; parameters as for :func:`momentum_norm`.
+    """|m| / |g| of the average and the batch gradient.
 
-    The same number as Adam's update RMS when all coordinates share one ratio of signal to noise, and
-    free of that condition. Source: 11267.12.
+    Parameters
+    ----------
+    gradient_norm, noise_norm : array_like
+        |mu| of the mean gradient and |sigma| of the deviations of a batch gradient; broadcast.
+    momentum : float
+        In [0, 1).
+
+    Returns
+    -------
+    ndarray
+        Adam's update RMS when all coordinates share one ratio of signal to noise, and free of that condition.
+        Source: 11267.12.
+
+    Raises
+    ------
+    ValueError
+        If `momentum` is not in [0, 1), or both norms are zero.
     """
     whole = momentum_norm(gradient_norm, noise_norm, momentum=0.0)
     return plain(momentum_norm(gradient_norm, noise_norm, momentum) / positive(whole, "gradient_norm"))
@@ -151,19 +207,23 @@ def signal_from_momentum_ratio(ratio: ArrayLike, momentum: float) -> Array:
     ratio : array_like
         |m| / |g| between 0 and 1: norm of the average over norm of the batch gradient.
     momentum : float
+        In [0, 1).
 
     Returns
     -------
     ndarray
-        As for :func:`signal_from_update_rms`. Source: 11267.13.
+        Not positive where the signal is not resolved; nothing is clipped. Source: 11267.13.
+
+    Raises
+    ------
+    ValueError
+        If `ratio` is not between 0 and 1, or `momentum` not in [0, 1).
     """
     return _signal(ratio, "ratio", ema_noise_factor(momentum))
 
 
 def signal_seen_by_rms(signal: ArrayLike) -> float:
     """What the inversion of the update RMS gives when coordinates differ in their ratio of signal to noise.
-
-    Source: lrbs.rms-average.
 
     Parameters
     ----------
@@ -173,8 +233,14 @@ def signal_seen_by_rms(signal: ArrayLike) -> float:
     Returns
     -------
     float
-        An average in which each coordinate counts as much as any other. B / B_simple weighs them by
-        their noise sigma_i^2 instead: the two differ when quiet coordinates have the better ratio.
+        An average in which each coordinate counts as much as any other. B / B_simple weighs them by their
+        noise sigma_i^2 instead: the two differ when quiet coordinates have the better ratio. Source:
+        lrbs.rms-average.
+
+    Raises
+    ------
+    ValueError
+        If `signal` is negative or not a vector.
     """
     rho = vector(signal, "signal")
     if (rho < 0).any():

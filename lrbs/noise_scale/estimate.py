@@ -93,8 +93,6 @@ class NoiseScaleEstimate:
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Confidence interval of the noise scale (Fieller's).
 
-        Source: lrbs.noise-interval.
-
         Parameters
         ----------
         level : float, optional
@@ -102,10 +100,16 @@ class NoiseScaleEstimate:
 
         Returns
         -------
-        (low, high) : tuple of float
+        low, high : float
             In `unit`. high is inf where |g|^2 is not positive beyond its error: the noise scale is then
             only known to be above low. Both are inf where it is negative beyond its error, which chance
             does now and then; (0, inf) says nothing, because tr(Sigma) is not positive beyond its error.
+            Source: lrbs.noise-interval.
+
+        Raises
+        ------
+        ValueError
+            If `level` is not in (0, 1).
 
         Notes
         -----
@@ -147,6 +151,11 @@ class NoiseScaleEstimate:
         NoiseScaleEstimate
             Noise scale and `trace` times `size`. Tokens of one sequence are not independent: the number
             holds for batches of sequences of this length, counted in tokens.
+
+        Raises
+        ------
+        ValueError
+            If `size` is not positive.
         """
         factor = float(positive(size, "size", ndim=0))
         scale = np.array([factor, 1.0])

@@ -71,7 +71,7 @@ def noise_scale_from_workers(
     local_batch_size : float
         b, samples of each worker; in `unit`.
     norm : Norm, optional
-        As for :func:`~lrbs.noise_scale.samples.noise_scale_from_samples`.
+        Euclidean for B_simple; L1 or Nuclear for sign and spectral descent.
     reduction : {"mean", "sum"}, optional
         Whether a worker's loss is the mean over its samples or their sum.
     unit : str, optional

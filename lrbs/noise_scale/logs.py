@@ -32,8 +32,6 @@ def noise_scale_from_momentum(
 
     For any rule with momentum, Muon and Adam included: turns 11267.13 round, on mean squares.
 
-    Source: lrbs.noise-momentum.
-
     Parameters
     ----------
     momentum_norms, gradient_norms : array_like, shape (steps,)
@@ -48,9 +46,10 @@ def noise_scale_from_momentum(
     Returns
     -------
     NoiseScaleEstimate
-        Errors from stretches of the log longer than the memory, left out one at a time. They cover chance.
-        A gradient that turns within the memory of the average is outside: it makes |m| shorter and the
-        noise scale too large. Means or sums of losses: no difference, both norms scale alike.
+        Errors from stretches of the log longer than the memory, left out one at a time. They cover chance. A
+        gradient that turns within the memory of the average is outside: it makes |m| shorter and the noise
+        scale too large. Means or sums of losses: no difference, both norms scale alike. Source:
+        lrbs.noise-momentum.
 
     Raises
     ------
@@ -81,8 +80,6 @@ def noise_scale_from_update_rms(
 ) -> NoiseScaleEstimate:
     """Noise scale from the RMS of Adam's updates, step by step: turns 11267.9 round, on the mean square.
 
-    Source: lrbs.noise-update-rms.
-
     Parameters
     ----------
     update_rms : array_like, shape (steps,)
@@ -100,9 +97,9 @@ def noise_scale_from_update_rms(
     -------
     NoiseScaleEstimate
         The RMS does not know how long gradients are: `trace` and `squared_gradient` are in units of the
-        variance of one batch gradient. The errors are as for :func:`noise_scale_from_momentum` and cover
-        chance alone. That all coordinates share one ratio of signal to noise is assumed, and costs far
-        more: see lrbs.rms-average.
+        variance of one batch gradient. The errors, from stretches of the log longer than the memory,
+        cover chance alone. That all coordinates share one ratio of signal to noise is assumed, and
+        costs far more (lrbs.rms-average). Source: lrbs.noise-update-rms.
 
     Raises
     ------

@@ -28,18 +28,38 @@ class Norm(Protocol):
     """A way to hold noise against signal."""
 
     def square(self, rows: Array) -> Array:
-        """Sum over rows (k, N) of a quadratic form of each: what the noise is made from."""
+        """Sum over rows of a quadratic form of each: what the noise is made from.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (k, N)
+            Gradients, or what they deviate by.
+
+        Returns
+        -------
+        ndarray
+        """
 
     def scale(self, mean: Array, second: Array, count: float) -> tuple[float, float]:
         """Numerator and denominator of the noise scale.
 
-        `mean` is the mean gradient, `second` what :meth:`square` gives for deviations of single gradients on
-        average, `count` the number of gradients in the mean: infinite if both are exact.
+        Parameters
+        ----------
+        mean : ndarray, shape (N,)
+            Of the gradients.
+        second : ndarray
+            What `square` gives for deviations of single gradients, on average.
+        count : float
+            Number of gradients in the mean: inf if both are exact.
+
+        Returns
+        -------
+        noise, signal : float
         """
 
 
 @dataclass(frozen=True)
-class Euclidean:
+class Euclidean(Norm):
     """tr(Sigma) / |g|^2, B_simple, for SGD: both parts unbiased at any number of gradients.
 
     What the square of the mean has too much is the noise that is left in the mean.
@@ -48,16 +68,16 @@ class Euclidean:
     """
 
     def square(self, rows: Array) -> Array:
-        """Sum of squares, shape ()."""
+        # Sum of squares, shape ().
         return np.asarray(np.sum(rows**2))
 
     def scale(self, mean: Array, second: Array, count: float) -> tuple[float, float]:
-        """tr(Sigma) and |g|^2."""
+        # tr(Sigma) and |g|^2.
         return float(second), float(mean @ mean) - float(second) / count
 
 
 @dataclass(frozen=True)
-class L1:
+class L1(Norm):
     """(sum sigma_i / sum |g_i|)^2, for sign descent.
 
     Plugged in as it is: noise makes every |g_i| longer, and no unbiased estimate of it exists. So it takes
@@ -74,18 +94,16 @@ class L1:
     """
 
     def square(self, rows: Array) -> Array:
-        """Sum of squares of each coordinate, shape (N,)."""
+        # Sum of squares of each coordinate, shape (N,).
         return np.asarray(np.sum(rows**2, axis=0))
 
     def scale(self, mean: Array, second: Array, count: float) -> tuple[float, float]:
-        """Squares of the summed deviations and of the summed |g_i|."""
+        # Squares of the summed deviations and of the summed |g_i|.
         return float(np.sum(np.sqrt(second)) ** 2), float(np.sum(np.abs(mean)) ** 2)
 
 
 def sign_alignment_floor(batch_size: ArrayLike, l1_scale: float) -> Array:
     """Least share of the noiseless alignment |g|_1 that SignSGD keeps, by the mean field.
-
-    Source: lrbs.noise-l1-floor.
 
     Parameters
     ----------
@@ -97,14 +115,20 @@ def sign_alignment_floor(batch_size: ArrayLike, l1_scale: float) -> Array:
     -------
     ndarray
         1 - 0.3003 sqrt(l1_scale/B), a floor for any spread of the ratios sigma_i/|g_i|, touched if they are
-        equal at B = 0.618 l1_scale. Bounding the number of wrong signs gives 2 in place of 0.3003.
+        equal at B = 0.618 l1_scale. Bounding the number of wrong signs gives 2 in place of 0.3003. Source:
+        lrbs.noise-l1-floor.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `l1_scale` is not positive.
     """
     ratio = float(positive(l1_scale, "l1_scale", ndim=0)) / positive(batch_size, "batch_size")
     return np.asarray(1 - _FLOOR_SLOPE * np.sqrt(ratio))
 
 
 @dataclass(frozen=True)
-class Nuclear:
+class Nuclear(Norm):
     """(sum over layers of tr E[D^T D]^(1/2) over the sum of nuclear norms |G|_*)^2, for Muon.
 
     Products are taken along the shorter side of each matrix. Biased as :class:`L1` is.
@@ -132,12 +156,12 @@ class Nuclear:
         object.__setattr__(self, "shapes", every)
 
     def square(self, rows: Array) -> Array:
-        """Sum of D D^T of each layer, laid end to end."""
+        # Sum of D D^T of each layer, laid end to end.
         layers = self._layers(rows)
         return np.concatenate([np.tensordot(D, D, axes=([0, 2], [0, 2])).ravel() for D in layers])
 
     def scale(self, mean: Array, second: Array, count: float) -> tuple[float, float]:
-        """Squares of the summed traces of roots and of the summed nuclear norms."""
+        # Squares of the summed traces of roots and of the summed nuclear norms.
         noise, signal, start = 0.0, 0.0, 0
         for (G,) in self._layers(mean[None]):
             stop = start + len(G) ** 2

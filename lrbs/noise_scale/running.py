@@ -22,8 +22,6 @@ def two_batch_moments(
 ) -> tuple[Array, Array]:
     """Unbiased tr(Sigma) and |g|^2 from the norms of the gradients of a small and a big batch.
 
-    Source: lrbs.noise-two-batches.
-
     Parameters
     ----------
     small_norm, big_norm : array_like
@@ -38,8 +36,13 @@ def two_batch_moments(
     Returns
     -------
     trace, squared_gradient : ndarray
-        Broadcast. Single steps scatter widely, and |g|^2 is often negative: average, then divide.
-        Source: McCandlish et al., arXiv 1812.06162, appendix A.1.
+        Broadcast. Single steps scatter widely, and |g|^2 is often negative: average, then divide. Source:
+        lrbs.noise-two-batches, McCandlish et al., arXiv 1812.06162, appendix A.1.
+
+    Raises
+    ------
+    ValueError
+        If a norm is negative, or b is not positive and below B.
     """
     b = float(positive(small_batch_size, "small_batch_size", ndim=0))
     B = float(positive(big_batch_size, "big_batch_size", ndim=0))
@@ -71,6 +74,11 @@ class RunningNoiseScale:
     steps : int
         How many steps were taken in.
 
+    Raises
+    ------
+    ValueError
+        If `decay` is not in (0, 1].
+
     Notes
     -----
     Kept are a dozen numbers. The start counts as it should: averages are over the steps that there were. The
@@ -95,7 +103,13 @@ class RunningNoiseScale:
         self._mean, self._scatter = np.zeros(2), np.zeros((2, 2))
 
     def add(self, trace: float, squared_gradient: float) -> None:
-        """Take in one step's unbiased estimates, as of :func:`two_batch_moments`; negative ones too."""
+        """Take in one step's unbiased estimates.
+
+        Parameters
+        ----------
+        trace, squared_gradient : float
+            Of :func:`two_batch_moments`, say; negative ones too.
+        """
         pair = np.array(
             [float(real_array(trace, "trace", 0)), float(real_array(squared_gradient, "squared_gradient", 0))]
         )
@@ -144,7 +158,7 @@ def noise_scale_from_two_batches(
     small_batch_size, big_batch_size : float
         b < B; in `unit`.
     reduction : {"mean", "sum"}, optional
-        As for :func:`two_batch_moments`.
+        Whether losses are means over a batch or sums.
     unit : str, optional
         What batch sizes count.
 
@@ -152,6 +166,11 @@ def noise_scale_from_two_batches(
     -------
     NoiseScaleEstimate
         Errors from the spread over steps. For a run that goes on: :class:`RunningNoiseScale`.
+
+    Raises
+    ------
+    ValueError
+        If logs differ in length, a norm is negative, or b is not below B.
     """
     small, big = real_array(small_norms, "small_norms", 1), real_array(big_norms, "big_norms", 1)
     if small.shape != big.shape:

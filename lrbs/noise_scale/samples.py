@@ -26,8 +26,6 @@ def noise_scale_from_samples(
 ) -> NoiseScaleEstimate:
     """Noise scale from gradients of single samples at one set of weights.
 
-    Source: lrbs.noise-one-pass.
-
     Parameters
     ----------
     gradients : array_like, shape (n, N), or iterator
@@ -46,7 +44,8 @@ def noise_scale_from_samples(
     -------
     NoiseScaleEstimate
         Errors on the safe side where noise dominates. Whether losses are means or sums does not matter:
-        single samples have no batch to be divided by, and a common factor cancels in the ratio.
+        single samples have no batch to be divided by, and a common factor cancels in the ratio. Source:
+        lrbs.noise-one-pass.
 
     Raises
     ------

@@ -13,7 +13,15 @@ from lrbs.validation import Array, fraction, non_negative, vector
 
 
 class AdamState(NamedTuple):
-    """What Adam remembers: averages of the gradient and of its square, and how many steps they hold."""
+    """What Adam remembers.
+
+    Attributes
+    ----------
+    first, second : ndarray, shape (..., N)
+        Averages of the gradient and of its square, from zero, not corrected.
+    steps : int
+        How many they hold.
+    """
 
     first: Array
     second: Array
@@ -27,10 +35,21 @@ class Adam(Rule):
     Parameters
     ----------
     beta1, beta2 : float
-        Coefficients in [0, 1) of the averages of the gradient and of its square. PyTorch's default for
-        beta2 is 0.999; language models use 0.95, as here.
+        In [0, 1), of the averages of the gradient and of its square.
     epsilon : float
-        In units of the gradient, >= 0: outside the root, as in PyTorch, whose default is 1e-8.
+        In units of the gradient, >= 0.
+
+    Raises
+    ------
+    ValueError
+        If `beta1` or `beta2` is not in [0, 1) or `epsilon` is negative.
+
+    Notes
+    -----
+    ``torch.optim.Adam`` is this rule, epsilon outside the root of the corrected average included, at other
+    defaults: betas (0.9, 0.999), eps 1e-8. Language models use beta2 = 0.95, as here. Its `weight_decay`
+    adds to the gradient; that of ``torch.optim.AdamW`` shrinks the weights, as in
+    :func:`lrbs.rules.adamw_step`.
     """
 
     beta1: float = 0.9
@@ -99,7 +118,8 @@ def adamw_step(
     rule : Adam, optional
         Its coefficients; ``Adam()`` unless told.
     weight_decay : float
-        lambda >= 0. It shrinks the weights by learning_rate * lambda and enters neither average.
+        lambda >= 0. It shrinks the weights by learning_rate * lambda, as in ``torch.optim.AdamW``, where
+        the default is 0.01, and enters neither average.
 
     Returns
     -------

@@ -31,10 +31,35 @@ class UpdateRule(Protocol):
         """Number of steps after which the start from zero is forgotten; 1 without memory."""
 
     def init(self, shape: tuple[int, ...]) -> Any:
-        """What the rule remembers before the first gradient, for gradients of this shape (..., N)."""
+        """What the rule remembers before the first gradient.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (..., N), of the gradients.
+
+        Returns
+        -------
+        object
+        """
 
     def update(self, gradient: Array, state: Any) -> tuple[Array, Any]:
-        """The update phi after the next gradient, (..., N), and what is remembered of it."""
+        """Take in a gradient.
+
+        Parameters
+        ----------
+        gradient : ndarray, shape (..., N)
+            The next one.
+        state : object
+            From `init` or the update before.
+
+        Returns
+        -------
+        phi : ndarray, shape (..., N)
+            With w <- w - eta * phi.
+        state : object
+            For the next update.
+        """
 
     def __call__(self, gradients: ArrayLike) -> Array:
         """Update after a history of gradients: (..., steps, N) to (..., N)."""
@@ -44,9 +69,36 @@ class Rule:
     """Base of the rules: acting on a history is a fold of `update`."""
 
     def init(self, shape: tuple[int, ...]) -> Any:
+        """What the rule remembers before the first gradient.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (..., N), of the gradients.
+
+        Returns
+        -------
+        object
+        """
         raise NotImplementedError
 
     def update(self, gradient: Array, state: Any) -> tuple[Array, Any]:
+        """Take in a gradient.
+
+        Parameters
+        ----------
+        gradient : ndarray, shape (..., N)
+            The next one.
+        state : object
+            From `init` or the update before.
+
+        Returns
+        -------
+        phi : ndarray, shape (..., N)
+            With w <- w - eta * phi.
+        state : object
+            For the next update.
+        """
         raise NotImplementedError
 
     def __call__(self, gradients: ArrayLike) -> Array:

@@ -62,7 +62,20 @@ class Averaged(Rule):
         return int(np.size(self.weights))
 
     def as_one_gradient(self, gradient: Array, noise: Operator) -> tuple[UpdateRule, Array, Operator]:
-        """The rule without memory, and the mean and covariance of what it acts on."""
+        """The rule without memory, and the mean and covariance of what it acts on.
+
+        Parameters
+        ----------
+        gradient : ndarray, shape (N,)
+        noise : Operator
+            Of one batch gradient.
+
+        Returns
+        -------
+        rule : UpdateRule
+        gradient : ndarray, shape (N,)
+        noise : Operator
+        """
         w = np.asarray(self.weights)
         return self.rule, w.sum() * gradient, noise.scaled(float(w @ w))
 

@@ -1,8 +1,7 @@
 """Rules that act on one running average of the gradients: SGD, signs, fixed preconditioners.
 
 The average is normalised: a constant gradient is its own average, and learning rates with and without
-momentum compare. PyTorch's ``SGD(momentum=b)`` adds gradients up instead, which is 1/(1 - b) times as long:
-its learning rate is ours times 1 - b.
+momentum compare.
 """
 
 from __future__ import annotations
@@ -31,7 +30,16 @@ class Averaging(Rule):
         raise NotImplementedError
 
     def act(self, average: Array) -> Array:
-        """The update that the average makes."""
+        """The update that the average makes.
+
+        Parameters
+        ----------
+        average : ndarray, shape (..., N)
+
+        Returns
+        -------
+        ndarray, shape (..., N)
+        """
         raise NotImplementedError
 
     @property
@@ -59,6 +67,11 @@ class Averaging(Rule):
         ndarray, shape (steps,)
             1 - a for the newest gradient, a (1 - b) b^(k-1) for the one k steps ago; for heavy ball
             (1 - b) b^k, which sum to 1 - b^steps. Source: 11301.3, 11267.2.
+
+        Raises
+        ------
+        ValueError
+            If `steps` is no integer of at least 1.
 
         Examples
         --------
@@ -110,11 +123,20 @@ class SGD(Momentum):
     Parameters
     ----------
     momentum : float
-        Coefficient beta_1 in [0, 1) of the normalised average of gradients; 0 for none. PyTorch's buffer
-        is not normalised: ``torch.optim.SGD(lr=x, momentum=b)`` is this rule at a learning rate of
-        x / (1 - b).
+        beta in [0, 1), of the normalised average of gradients; 0 for none.
     nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t, as ``nesterov=True`` does in PyTorch.
+        Act on momentum * m_t + (1 - momentum) * g_t.
+
+    Raises
+    ------
+    ValueError
+        If `momentum` is not in [0, 1).
+
+    Notes
+    -----
+    ``torch.optim.SGD(lr=x, momentum=b)`` sums, buf = b * buf + g, with `nesterov` or without: it is this rule
+    at learning rate x / (1 - b). ``dampening=b``, for heavy ball alone, makes it average, and x the learning
+    rate here; but its buffer starts from the first gradient whole, and after t steps has b^t of it too much.
     """
 
     momentum: float = 0.0
@@ -132,8 +154,15 @@ class SignSGD(Momentum):
 
     Parameters
     ----------
-    momentum, nesterov
-        As for :class:`SGD`; normalised or not makes no difference to a sign.
+    momentum : float
+        In [0, 1), of the normalised average.
+    nesterov : bool
+        Act on momentum * m_t + (1 - momentum) * g_t.
+
+    Raises
+    ------
+    ValueError
+        If `momentum` is not in [0, 1).
     """
 
     momentum: float = 0.0
@@ -151,8 +180,15 @@ class SoftSignSGD(Momentum):
     ----------
     epsilon : float
         In units of the gradient, >= 0.
-    momentum, nesterov
-        As for :class:`SGD`.
+    momentum : float
+        In [0, 1), of the normalised average.
+    nesterov : bool
+        Act on momentum * m_t + (1 - momentum) * g_t.
+
+    Raises
+    ------
+    ValueError
+        If `momentum` is not in [0, 1) or `epsilon` is negative.
     """
 
     epsilon: float
@@ -178,6 +214,11 @@ class Lion(Averaging):
     ----------
     beta1, beta2 : float
         In [0, 1).
+
+    Raises
+    ------
+    ValueError
+        If `beta1` or `beta2` is not in [0, 1).
     """
 
     beta1: float = 0.9
@@ -203,8 +244,15 @@ class Preconditioned(Momentum):
     ----------
     operator : array_like, LinearOperator or callable
         P, symmetric: 1-D means diagonal, 2-D dense, a function is P times a vector.
-    momentum, nesterov
-        As for :class:`SGD`.
+    momentum : float
+        In [0, 1), of the normalised average.
+    nesterov : bool
+        Act on momentum * m_t + (1 - momentum) * g_t.
+
+    Raises
+    ------
+    ValueError
+        If `momentum` is not in [0, 1), or a matrix not symmetric.
     """
 
     operator: ArrayLike | LinearOperator | Callable[[Array], ArrayLike] = field(repr=False)
@@ -232,7 +280,21 @@ class Preconditioned(Momentum):
         return self.apply(average)
 
     def apply(self, vectors: Array) -> Array:
-        """P times each of the vectors (..., N)."""
+        """P times each of some vectors.
+
+        Parameters
+        ----------
+        vectors : ndarray, shape (..., N)
+
+        Returns
+        -------
+        ndarray, shape (..., N)
+
+        Raises
+        ------
+        ValueError
+            If `operator` acts on another number of parameters.
+        """
         if callable(self.operator):
             rows = vectors.reshape(-1, vectors.shape[-1])
             size = vectors.shape[-1]
@@ -245,6 +307,17 @@ class Preconditioned(Momentum):
 
 
 def softsign(x: ArrayLike, epsilon: ArrayLike) -> Array:
-    """x / sqrt(x^2 + epsilon^2), and 0 where both are 0. Source: 11280.20, 10563.1."""
+    """x / sqrt(x^2 + epsilon^2), and 0 where both are 0.
+
+    Parameters
+    ----------
+    x, epsilon : array_like
+        In one unit; broadcast.
+
+    Returns
+    -------
+    ndarray
+        Source: 11280.20, 10563.1.
+    """
     values = np.asarray(x, dtype=np.float64)
     return ratio(values, np.hypot(values, epsilon))

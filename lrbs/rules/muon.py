@@ -16,15 +16,27 @@ from lrbs.validation import Array, count
 class Muon(Momentum):
     """The orthogonal factor of the matrix of averaged gradients, phi = msign(M) = U V^T (11285.tmsign).
 
-    The published optimiser iterates a polynomial instead, see :func:`lrbs.laws.newton_schulz`, scales the
-    update by the shape of the matrix, and has Nesterov's momentum on.
-
     Parameters
     ----------
     shape : tuple of int
         Rows and columns of the weight matrix that the N parameters form, row by row.
-    momentum, nesterov
-        As for :class:`lrbs.SGD`.
+    momentum : float
+        In [0, 1), of the normalised average.
+    nesterov : bool
+        Act on momentum * m_t + (1 - momentum) * g_t.
+
+    Raises
+    ------
+    ValueError
+        If `shape` is not (rows, columns) or `momentum` not in [0, 1).
+
+    Notes
+    -----
+    ``torch.optim.Muon`` approximates the factor by five steps of :func:`lrbs.laws.newton_schulz` in bfloat16,
+    and multiplies it by sqrt(max(1, rows/columns)), or by 0.2 sqrt(max(rows, columns)) if told
+    "match_rms_adamw". Its defaults are momentum 0.95 with `nesterov`, and a decoupled weight decay of 0.1,
+    which that factor leaves alone. Its documentation sums gradients where its code averages them, as here:
+    to the sign of a matrix it is the same.
     """
 
     shape: tuple[int, int]
@@ -42,7 +54,21 @@ class Muon(Momentum):
         return msign(self.as_matrix(average)).reshape(average.shape)
 
     def as_matrix(self, parameters: Array) -> Array:
-        """View of (..., N) as (..., rows, columns)."""
+        """Vectors of parameters as matrices: a view.
+
+        Parameters
+        ----------
+        parameters : ndarray, shape (..., N)
+
+        Returns
+        -------
+        ndarray, shape (..., rows, columns)
+
+        Raises
+        ------
+        ValueError
+            If N is not rows * columns.
+        """
         rows, columns = self.shape
         if parameters.shape[-1] != rows * columns:
             raise ValueError(

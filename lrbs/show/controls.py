@@ -26,6 +26,11 @@ class Slider:
         gets these very numbers.
     start : float, optional
         Where it stands at first: the value of the grid nearest to this one; the middle unless told.
+
+    Raises
+    ------
+    ValueError
+        If `values` are not two or more increasing numbers, or `start` is beyond them.
     """
 
     label: str
@@ -68,6 +73,11 @@ class Choice:
         Name that the reader sees, and value that the function gets (the name itself for a sequence).
     start : str, optional
         Name of the option at first; the first unless told.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two options, or `start` is not one of them.
     """
 
     label: str
@@ -112,6 +122,11 @@ class Axis:
     limits : pair of float, optional
         Ends; what lies beyond is not drawn (the table still has it). Unless told: room for all that is
         drawn at any position of the sliders.
+
+    Raises
+    ------
+    ValueError
+        If `limits` is not (low, high) with low < high, and low > 0 where logarithmic.
     """
 
     label: str
@@ -126,7 +141,17 @@ class Axis:
                 raise ValueError(f"limits must be (low, high) with {need}; got {self.limits}")
 
     def room(self, low: float, high: float) -> tuple[float, float]:
-        """The limits, or a little more than the range of the data."""
+        """The limits, or a little more than the range of the data.
+
+        Parameters
+        ----------
+        low, high : float
+            Range of what is drawn.
+
+        Returns
+        -------
+        low, high : float
+        """
         if self.limits is not None:
             return (float(self.limits[0]), float(self.limits[1]))
         if self.log:
@@ -138,7 +163,17 @@ class Axis:
         return float(f"{ends[0]:.5g}"), float(f"{ends[1]:.5g}")  # the same digits on every machine
 
     def ticks(self, low: float, high: float) -> list[tuple[float, str]]:
-        """Round numbers between the limits and how they read."""
+        """Round numbers between the limits and how they read.
+
+        Parameters
+        ----------
+        low, high : float
+            Range of what is drawn.
+
+        Returns
+        -------
+        list of (float, str)
+        """
         if not self.log:
             return _linear_ticks(low, high)
         first, last = int(np.ceil(np.log10(low) - 1e-9)), int(np.floor(np.log10(high) + 1e-9))

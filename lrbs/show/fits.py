@@ -42,6 +42,11 @@ def tradeoff(
         For the legend.
     colour, marker : str, optional
         Any that matplotlib knows.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size`, `steps` or `relative_error` is not positive.
     """
     B = positive(vector(batch_size, "batch_size"), "batch_size")
     S = positive(vector(steps, "steps", B.size), "steps")

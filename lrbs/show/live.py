@@ -22,14 +22,33 @@ MOST_CHARACTERS = 300_000
 
 @dataclass(frozen=True)
 class LiveFigure:
-    """A figure whose sliders move curves, with or without a kernel: what :func:`explore` returns."""
+    """A figure whose sliders move curves, with or without a kernel: what :func:`explore` returns.
+
+    Attributes
+    ----------
+    recording : Recording
+        What is drawn at each position.
+    caption, alt : str
+    """
 
     recording: Recording
     caption: str
     alt: str
 
     def picture_at(self, position: tuple[int, ...], keep: bool = False) -> bytes:
-        """PNG of the figure at one position of the sliders."""
+        """PNG of the figure at one position of the sliders.
+
+        Parameters
+        ----------
+        position : tuple of int
+            Place of each slider on its grid.
+        keep : bool
+            Reduced to 128 colours, to be stored.
+
+        Returns
+        -------
+        bytes
+        """
 
         def paint(figure: Figure) -> None:
             draw(self.recording, figure, position)
@@ -87,7 +106,12 @@ class LiveFigure:
         return f"Live figure ({self.recording.words(self.recording.start)}) of {curves}: {self.alt}"
 
     def widget(self) -> Any:
-        """The figure with its sliders, for a kernel: an ipywidgets.VBox."""
+        """The figure with its sliders, for a kernel.
+
+        Returns
+        -------
+        ipywidgets.VBox
+        """
         picture = self.picture_at(self.recording.start)
         return widget(self.recording.controls, self.picture_at, picture, self.caption, self.alt)
 

@@ -23,6 +23,11 @@ def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
     label : str
         What is being done, such as ``"batch sizes"``.
 
+    Yields
+    ------
+    object
+        The items.
+
     Examples
     --------
     >>> [size**2 for size in progress([1, 4, 16], "batch sizes")]

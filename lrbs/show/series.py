@@ -14,7 +14,14 @@ from lrbs.validation import Array
 
 @dataclass(frozen=True)
 class Line:
-    """A curve; nan leaves a gap. `colour` is a name of `COLOURS`, chosen in turn unless told."""
+    """A curve; nan leaves a gap.
+
+    Attributes
+    ----------
+    x, y : array_like, shape (n,)
+    colour : str, optional
+        A name of `COLOURS`; in turn unless told.
+    """
 
     x: ArrayLike
     y: ArrayLike
@@ -23,7 +30,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Points:
-    """Markers, with error bars of plus and minus `error` where given; nan leaves one out."""
+    """Markers; nan leaves one out.
+
+    Attributes
+    ----------
+    x, y : array_like, shape (n,)
+    error : array_like, optional
+        Bars of plus and minus so much.
+    colour : str, optional
+        A name of `COLOURS`; in turn unless told.
+    """
 
     x: ArrayLike
     y: ArrayLike
@@ -33,7 +49,14 @@ class Points:
 
 @dataclass(frozen=True)
 class Band:
-    """The space between two curves over the same x."""
+    """The space between two curves over the same x.
+
+    Attributes
+    ----------
+    x, low, high : array_like, shape (n,)
+    colour : str, optional
+        A name of `COLOURS`; in turn unless told.
+    """
 
     x: ArrayLike
     low: ArrayLike
@@ -43,7 +66,20 @@ class Band:
 
 @dataclass(frozen=True)
 class Rule:
-    """A straight line across the figure, upright at `x` or level at `y`."""
+    """A straight line across the figure, upright at `x` or level at `y`.
+
+    Attributes
+    ----------
+    x, y : float, optional
+        One of them.
+    colour : str
+        A name of `COLOURS`.
+
+    Raises
+    ------
+    ValueError
+        If both or neither of `x` and `y` are given.
+    """
 
     x: float | None = None
     y: float | None = None
@@ -56,7 +92,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class Readout:
-    """A number that is shown in words beside the figure."""
+    """A number that is shown in words beside the figure.
+
+    Attributes
+    ----------
+    value : float
+    """
 
     value: float
 

@@ -19,6 +19,7 @@ COLOURS = MappingProxyType(
         "grey": "#6E7781",  # what stays in the background: axes, limits, guides
     }
 )
+"""Colours of the book by name."""
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 PAPER = "#FFFFFF"
 

@@ -94,7 +94,17 @@ def bundle(text: str, page: str, picture: bytes, view: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Interactive:
-    """A figure with sliders in a kernel, a still elsewhere: what :func:`interact` returns."""
+    """A figure with sliders in a kernel, a still elsewhere: what :func:`interact` returns.
+
+    Attributes
+    ----------
+    draw, sliders, caption, alt, size : object
+        What :func:`interact` was given.
+    picture : bytes
+        The still, PNG.
+    places : list
+        Of the axes, as drawn last.
+    """
 
     draw: Callable[..., object]
     sliders: dict[str, Control]
@@ -105,7 +115,19 @@ class Interactive:
     places: list[Any] = field(default_factory=list, repr=False, compare=False)  # of the axes, as drawn last
 
     def picture_at(self, position: tuple[int, ...], keep: bool = False) -> bytes:
-        """PNG of the figure at one position of the sliders."""
+        """PNG of the figure at one position of the sliders.
+
+        Parameters
+        ----------
+        position : tuple of int
+            Place of each slider on its grid.
+        keep : bool
+            Reduced to 128 colours, to be stored.
+
+        Returns
+        -------
+        bytes
+        """
         values = {n: c.values[i] for (n, c), i in zip(self.sliders.items(), position, strict=True)}
 
         def paint(figure: Figure) -> None:
@@ -118,7 +140,12 @@ class Interactive:
         return f"Figure with sliders ({moves}): {self.alt}"
 
     def widget(self) -> Any:
-        """The figure with its sliders, for a kernel: an ipywidgets.VBox."""
+        """The figure with its sliders, for a kernel: an ipywidgets.VBox.
+
+        Returns
+        -------
+        ipywidgets.VBox
+        """
         return widget(self.sliders, self.picture_at, self.picture, self.caption, self.alt)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:

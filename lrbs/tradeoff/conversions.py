@@ -22,8 +22,6 @@ __all__ = [
 def batch_size_at_efficiency(noise_scale: ArrayLike, efficiency: ArrayLike) -> Array:
     """Batch size whose runs use a given share of their examples well, e = E_min/E.
 
-    Source: lrbs.efficiency.
-
     Parameters
     ----------
     noise_scale : array_like
@@ -34,7 +32,12 @@ def batch_size_at_efficiency(noise_scale: ArrayLike, efficiency: ArrayLike) -> A
     Returns
     -------
     ndarray
-        In samples.
+        In samples. Source: lrbs.efficiency.
+
+    Raises
+    ------
+    ValueError
+        If `noise_scale` is not positive, or `efficiency` not between 0 and 1.
 
     Examples
     --------
@@ -45,7 +48,25 @@ def batch_size_at_efficiency(noise_scale: ArrayLike, efficiency: ArrayLike) -> A
 
 
 def noise_scale_from_efficiency(batch_size: ArrayLike, efficiency: ArrayLike) -> Array:
-    """The inverse of :func:`batch_size_at_efficiency`: B_noise if E_min/E is `efficiency` at `batch_size`."""
+    """The inverse of :func:`batch_size_at_efficiency`.
+
+    Parameters
+    ----------
+    batch_size : array_like
+        In samples.
+    efficiency : array_like
+        E_min/E there, between 0 and 1.
+
+    Returns
+    -------
+    ndarray
+        B_noise, in samples.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` is not positive, or `efficiency` not between 0 and 1.
+    """
     return plain(positive(batch_size, "batch_size") / (1 / _share(efficiency) - 1))
 
 
@@ -56,8 +77,6 @@ def batch_size_at_overhead(
 
     With 20 % this is the critical batch size of Zhang et al. (arXiv 2410.21676). It depends on where the
     line begins: a fifth of B_noise from a small reference, and more from a larger one.
-
-    Source: lrbs.overhead.
 
     Parameters
     ----------
@@ -71,7 +90,12 @@ def batch_size_at_overhead(
     Returns
     -------
     ndarray
-        In samples.
+        In samples. Source: lrbs.overhead.
+
+    Raises
+    ------
+    ValueError
+        If `noise_scale`, `reference_batch_size` or `overhead` is not positive.
 
     Examples
     --------
@@ -86,12 +110,25 @@ def batch_size_at_overhead(
 def noise_scale_from_overhead(
     batch_size: ArrayLike, reference_batch_size: ArrayLike, overhead: ArrayLike = 0.2
 ) -> Array:
-    """The inverse of :func:`batch_size_at_overhead`: B_noise if `batch_size` is where the overhead is x.
+    """The inverse of :func:`batch_size_at_overhead`.
+
+    Parameters
+    ----------
+    batch_size, reference_batch_size : array_like
+        Where the overhead is x, and B_0; in samples.
+    overhead : array_like
+        x > 0.
+
+    Returns
+    -------
+    ndarray
+        B_noise, in samples.
 
     Raises
     ------
     ValueError
-        If `batch_size` is not above (1 + x) times the reference: no hyperbola has so much overhead there.
+        If an argument is not positive, or `batch_size` not above (1 + x) times the reference: no hyperbola
+        has so much overhead there.
     """
     x = positive(overhead, "overhead")
     least = (1 + x) * positive(reference_batch_size, "reference_batch_size")

@@ -111,6 +111,16 @@ class TradeoffFit:
         ----------
         level : float
             Probability in (0, 1).
+
+        Returns
+        -------
+        dict
+            (low, high) by name.
+
+        Raises
+        ------
+        ValueError
+            If `level` is not in (0, 1).
         """
         width = self._width(level)
         values = {
@@ -162,8 +172,6 @@ def fit_tradeoff(
 
     Least squares on ln S: a run twice as long is as badly known as it is long, and all runs should count.
 
-    Source: 10542.d48.
-
     Parameters
     ----------
     batch_size, steps : array_like, shape (runs,)
@@ -175,6 +183,7 @@ def fit_tradeoff(
     Returns
     -------
     TradeoffFit
+        Source: 10542.d48.
 
     Raises
     ------

@@ -27,6 +27,11 @@ def steps(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike) -
     ndarray
         Source: 10542.14, 11260.9.
 
+    Raises
+    ------
+    ValueError
+        If `batch_size`, `min_steps` or `noise_scale` is not positive.
+
     Examples
     --------
     >>> float(steps(100, min_steps=1000, noise_scale=100))
@@ -41,7 +46,24 @@ def steps(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike) -
 def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike) -> Array:
     """Examples to a target loss, E = B S = S_min (B + B_noise); at least E_min = B_noise S_min.
 
-    Parameters as for :func:`steps`. Source: 10542.14, 11260.9.
+    Parameters
+    ----------
+    batch_size : array_like
+        B > 0, in samples.
+    min_steps : array_like
+        S_min > 0: steps needed with exact gradients.
+    noise_scale : array_like
+        B_noise > 0, in samples.
+
+    Returns
+    -------
+    ndarray
+        In samples. Source: 10542.14, 11260.9.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not positive.
     """
     return plain(positive(batch_size, "batch_size") * steps(batch_size, min_steps, noise_scale))
 
@@ -58,8 +80,8 @@ def hyperbola(
     min_steps, min_examples : array_like
         The two limits S_min and E_min, positive; E_min / S_min is the noise scale.
     product : array_like, optional
-        Right side of the hyperbola: 1 for a fixed batch size, at best :func:`tradeoff_product` with the
-        power 1/2 for one that follows the noise scale.
+        Right side of the hyperbola: 1 for a fixed batch size, at best
+        :func:`lrbs.tradeoff.tradeoff_product` with the power 1/2 for one that follows the noise scale.
 
     Returns
     -------

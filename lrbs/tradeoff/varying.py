@@ -43,6 +43,11 @@ def frugal_batch_size(noise_scale: ArrayLike, step_price: ArrayLike) -> Array:
     ndarray
         Source: 10542.tadaptive.
 
+    Raises
+    ------
+    ValueError
+        If `noise_scale` or `step_price` is not positive.
+
     Examples
     --------
     >>> frugal_batch_size([100, 10_000], step_price=400)
@@ -57,8 +62,6 @@ def tradeoff_product(noise_scale: ArrayLike, power: float, progress: ArrayLike =
     1 for a fixed batch (power 0) and for a fixed share of the noise scale (power 1); least, for powers
     of B_noise and for any batch sizes whatever, at 1/2.
 
-    Source: lrbs.batch-power.
-
     Parameters
     ----------
     noise_scale : array_like, shape (points,)
@@ -70,6 +73,12 @@ def tradeoff_product(noise_scale: ArrayLike, power: float, progress: ArrayLike =
     Returns
     -------
     float
+        Source: lrbs.batch-power.
+
+    Raises
+    ------
+    ValueError
+        If `noise_scale` or `progress` is not positive.
     """
     scales = positive(vector(noise_scale, "noise_scale"), "noise_scale")
     weights = np.broadcast_to(positive(progress, "progress"), scales.shape)
@@ -83,8 +92,6 @@ def tradeoff_product(noise_scale: ArrayLike, power: float, progress: ArrayLike =
 def exchange_rate(batch_size: ArrayLike, noise_scale: ArrayLike) -> Array:
     """Examples that a larger batch spends for each step that it saves; :func:`frugal_batch_size` inverts it.
 
-    Source: lrbs.exchange-rate.
-
     Parameters
     ----------
     batch_size, noise_scale : array_like
@@ -93,7 +100,13 @@ def exchange_rate(batch_size: ArrayLike, noise_scale: ArrayLike) -> Array:
     Returns
     -------
     ndarray
-        r, in samples. A run whose batch follows the noise scale is best when r is the same all along.
+        r, in samples. A run whose batch follows the noise scale is best when r is the same all along. Source:
+        lrbs.exchange-rate.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `noise_scale` is not positive.
 
     Examples
     --------
@@ -104,7 +117,12 @@ def exchange_rate(batch_size: ArrayLike, noise_scale: ArrayLike) -> Array:
 
 
 class RunLength(NamedTuple):
-    """Steps and examples of a run."""
+    """Length of a run.
+
+    Attributes
+    ----------
+    steps, examples : float
+    """
 
     steps: float
     examples: float
@@ -112,8 +130,6 @@ class RunLength(NamedTuple):
 
 def run_length(batch_size: ArrayLike, noise_scale: ArrayLike, progress: ArrayLike) -> RunLength:
     """Steps and examples of a run whose batch size varies along it.
-
-    Source: lrbs.varying-batch.
 
     Parameters
     ----------
@@ -127,7 +143,13 @@ def run_length(batch_size: ArrayLike, noise_scale: ArrayLike, progress: ArrayLik
     Returns
     -------
     RunLength
-        Its product (S/S_min - 1)(E/E_min - 1) is never below ``tradeoff_product(noise_scale, 0.5)``.
+        Its product (S/S_min - 1)(E/E_min - 1) is never below ``tradeoff_product(noise_scale, 0.5)``. Source:
+        lrbs.varying-batch.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not positive, or shapes do not fit.
     """
     scale = positive(vector(noise_scale, "noise_scale"), "noise_scale")
     ds = np.broadcast_to(positive(progress, "progress"), scale.shape)
@@ -168,8 +190,6 @@ def noiseless_steps(loss: ArrayLike, max_loss_decrease: ArrayLike) -> Array:
 def critical_average(noise_scale: ArrayLike, progress: ArrayLike) -> float:
     """Critical batch size of a run along which the noise scale changes: its mean over the progress.
 
-    Source: lrbs.critical-average.
-
     Parameters
     ----------
     noise_scale : array_like, shape (points,)
@@ -180,7 +200,12 @@ def critical_average(noise_scale: ArrayLike, progress: ArrayLike) -> float:
     Returns
     -------
     float
-        E_min/S_min, in samples.
+        E_min/S_min, in samples. Source: lrbs.critical-average.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not positive, or shapes do not fit.
     """
     ds = positive(vector(progress, "progress"), "progress")
     scale = positive(vector(noise_scale, "noise_scale"), "noise_scale")
