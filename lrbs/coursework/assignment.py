@@ -92,7 +92,7 @@ class Assignment:
         for attempt in range(ATTEMPTS):
             drawn = self.draw(generator(self.name, student_name(student), str(attempt)))
             if drawn is not None:
-                parameters = SimpleNamespace(**drawn)
+                parameters = SimpleNamespace(**drawn, student=student_name(student))
                 variables = (q for q in self.questions if q.inputs is None)
                 if all(question.distinct(parameters) for question in variables):
                     return parameters

@@ -87,9 +87,9 @@ def any_iteration(rng: np.random.Generator) -> Inputs:
 def near(got: Any, expected: Any, scale: float) -> bool:
     """Whether two matrices agree in the Frobenius norm, to a millionth."""
     answer, right = np.asarray(got, dtype=np.float64), np.asarray(expected)
-    return answer.shape == right.shape and bool(
-        np.linalg.norm(answer - right) <= 1e-6 * scale * np.linalg.norm(right)
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        distance = np.linalg.norm(answer - right) if answer.shape == right.shape else np.inf
+    return bool(distance <= 1e-6 * scale * np.linalg.norm(right))
 
 
 def near_alignments(got: Any, expected: Any, scale: float) -> bool:
@@ -194,7 +194,9 @@ ASSIGNMENT = Assignment(
                     lambda p: matrix_noise_scale(p) / p.columns,
                     "The trace of the covariance counts every entry of the matrix, n m of them.",
                 ),
-                Slip("upside down", lambda p: 1 / matrix_noise_scale(p), "Noise belongs above, signal below."),
+                Slip(
+                    "upside down", lambda p: 1 / matrix_noise_scale(p), "Noise belongs above, signal below."
+                ),
             ),
         ),
         Question(

@@ -40,13 +40,15 @@ def dressed(axes: dict[str, Any]) -> list[Finding]:
     label = axes["xlabel"].strip().lower()
     return [
         Finding(scales, "Both axes should be logarithmic."),
-        Finding("batch" in label or label.strip("$ ") == "b", "The x axis should say that it is the batch size."),
+        Finding(
+            "batch" in label or label.strip("$ ") == "b", "The x axis should say that it is the batch size."
+        ),
         Finding(bool(axes["ylabel"].strip()), "The y axis has no label."),
     ]
 
 
 def curve_findings(answer: Any, truth: Callable[[Array], Array], decades: float) -> list[Finding]:
-    """Whether some line of a figure is the right curve, over so many decades, on axes that say what they are."""
+    """Whether some line of a figure is the right curve, over so many decades, on axes with labels."""
     axes = axes_of(answer)
     lines = [(x, y) for x, y in lines_of(axes) if x.size >= LEAST_POINTS]
     wide = [(x, y) for x, y in lines if x.max() / x.min() >= 0.999 * 10**decades]
