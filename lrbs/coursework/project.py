@@ -108,7 +108,12 @@ def inspect_prediction(answer: Any, p: Parameters) -> list[Finding]:
     right_seal = three and sealed == seal(p.student, rates)
     return [
         Finding(three, "Three positive learning rates are asked for."),
-        Finding(right_seal, "The seal is not that of these rates: they were changed after it was made."),
+        Finding(
+            right_seal,
+            "The seal is not that of these rates: they were changed after it was made."
+            if sealed
+            else "The seal must stand in the notebook as text, as `task.seal` gave it.",
+        ),
         Finding(
             three and bool(np.all(np.diff(rates) >= 0)), "By SGD's law rates do not fall with the batch."
         ),
