@@ -153,12 +153,6 @@ def _v_from_m(signal: float, beta1: float, beta2: float) -> tuple[float, float]:
     return float(squares.mean()), float(squares.std() / np.sqrt(squares.size))
 
 
-@lru_cache(256)
-def _from_the_start(signal: float, beta1: float, beta2: float) -> tuple[float, float]:
-    """One step after the start: both averages corrected, so that the square is 1 whatever the signal."""
-    return 1.0, 0.005
-
-
 def inspect_claims(answer: Any, p: Parameters) -> list[Finding]:
     """All right, or all but one; guessing pays nothing on average."""
     given = [bool(value) for value in np.ravel(answer)]
@@ -291,11 +285,6 @@ ASSIGNMENT = Assignment(
                     "v from m",
                     lambda _, signal, beta1, beta2, seed: list(_v_from_m(signal, beta1, beta2)),
                     "v is the average of the squares of the gradients, not of m.",
-                ),
-                Slip(
-                    "first step",
-                    lambda _, signal, beta1, beta2, seed: list(_from_the_start(signal, beta1, beta2)),
-                    "That is the start, where every update is one. Let the averages settle first.",
                 ),
             ),
         ),
