@@ -1,4 +1,4 @@
-"""Every question of every assignment: fair numbers for all, slips that are told apart, oracles from elsewhere."""
+"""Every question of every assignment: fair numbers, slips told apart, oracles from elsewhere, the masters."""
 
 import contextlib
 import io

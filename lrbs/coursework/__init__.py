@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__, __getattr__ = names_of(
     "lrbs.coursework",
     {
-        "assignment": ("MODULES", "Assignment", "load"),
-        "question": ("Finding", "Outcome", "Property", "Question", "Slip"),
+        "assignment": ("Assignment", "load"),
+        "question": ("Finding", "Property", "Question", "Slip"),
         "task": ("Task",),
     },
 )

@@ -20,7 +20,7 @@ import numpy as np
 
 from lrbs.coursework.question import Parameters, Question
 
-__all__ = ["MODULES", "Assignment", "load"]
+__all__ = ["Assignment", "load"]
 
 MODULES = {
     "1-one-step": "one_step",
@@ -80,7 +80,21 @@ class Assignment:
         return sum(question.points for question in self.questions)
 
     def question(self, name: str) -> Question:
-        """The question of that name; a ValueError lists those that there are."""
+        """The question of that name.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Question
+
+        Raises
+        ------
+        ValueError
+            If there is none; it lists those that there are.
+        """
         for question in self.questions:
             if question.name == name:
                 return question
@@ -88,7 +102,23 @@ class Assignment:
         raise ValueError(f"{self.name} has no question {name!r}; it has {names}")
 
     def parameters(self, student: str) -> Parameters:
-        """The numbers of a student: the same on every machine, for every spelling of the id."""
+        """The numbers of a student: the same on every machine, for every spelling of the id.
+
+        Parameters
+        ----------
+        student : str
+
+        Returns
+        -------
+        SimpleNamespace
+
+        Raises
+        ------
+        ValueError
+            If the id is missing.
+        RuntimeError
+            If `draw` makes no fair numbers in a thousand attempts.
+        """
         for attempt in range(ATTEMPTS):
             drawn = self.draw(generator(self.name, student_name(student), str(attempt)))
             if drawn is not None:
@@ -99,7 +129,18 @@ class Assignment:
         raise RuntimeError(f"{self.name}: no fair numbers for {student!r} in {ATTEMPTS} attempts")
 
     def inputs_rng(self, question: Question, key: str) -> np.random.Generator:
-        """Random numbers for the inputs of a function, from the teacher's key."""
+        """Random numbers for the inputs of a function.
+
+        Parameters
+        ----------
+        question : Question
+        key : str
+            The teacher's.
+
+        Returns
+        -------
+        numpy.random.Generator
+        """
         return generator(self.name, question.name, key)
 
 

@@ -170,7 +170,9 @@ def _outcome(
             return Outcome("keep working", hint=_value_hint(question, reply))
         if question.written or (question.inspect is not None and isinstance(reply.value, dict)):
             marked.answers[question.name] = reply.value
-        return mark_value(question, reply.value, parameters)
+        outcome = mark_value(question, reply.value, parameters)
+        # Another's answer may come near a slip by chance.
+        return replace(outcome, share=0.0, slip="") if marked.named and outcome.share < 1 else outcome
     calls = _Calls(question, session)
     outcome = mark_function(question, calls, parameters, assignment.inputs_rng(question, key))
     if calls.absent:

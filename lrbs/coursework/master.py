@@ -77,7 +77,7 @@ class Master:
         lines = [
             line.strip() for cell in self.cells if cell.tag not in SHOWN for line in cell.source.splitlines()
         ]
-        return [line for line in dict.fromkeys(lines) if line and line not in shown]
+        return [line for line in dict.fromkeys(lines) if line not in shown and not RUBRIC.match(line)]
 
     def student_notebook(self) -> dict[str, Any]:
         """What students get: a notebook without solutions, rubrics and outputs."""

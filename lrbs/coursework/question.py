@@ -15,7 +15,7 @@ import numpy as np
 
 from lrbs.validation import Array
 
-__all__ = ["Finding", "Outcome", "Property", "Question", "Slip"]
+__all__ = ["Finding", "Property", "Question", "Slip"]
 
 Inputs = tuple[Any, ...]
 Parameters = SimpleNamespace  # the student's numbers, by name
@@ -26,7 +26,16 @@ VERDICTS = ("missing", "keep working", "almost", "correct")
 
 @dataclass(frozen=True)
 class Slip:
-    """A wrong formula that people take, and what to tell them. Its arguments are those of `expected`."""
+    """A wrong formula that people take, and what to tell them.
+
+    Attributes
+    ----------
+    name : str
+    formula : callable
+        With the arguments of the question's `expected`.
+    hint : str
+        Says what is wrong, and not what is right.
+    """
 
     name: str
     formula: Callable[..., Any]
@@ -35,7 +44,15 @@ class Slip:
 
 @dataclass(frozen=True)
 class Property:
-    """What must hold for any right function: `holds(call, parameters)`, and what to say where it does not."""
+    """What must hold for any right function.
+
+    Attributes
+    ----------
+    holds : callable
+        ``holds(call, parameters)`` is whether it does; an error counts as no.
+    hint : str
+        What to say where it does not.
+    """
 
     holds: Callable[[Callable[..., Any], Parameters], bool]
     hint: str
@@ -43,7 +60,14 @@ class Property:
 
 @dataclass(frozen=True)
 class Finding:
-    """One check of a structured answer, a figure or a table: whether it holds, and what to say if not."""
+    """One check of a structured answer, a figure or a table.
+
+    Attributes
+    ----------
+    holds : bool
+    hint : str
+        What to say if it does not.
+    """
 
     holds: bool
     hint: str
@@ -100,7 +124,18 @@ class Question:
         return self.least_words > 0
 
     def same(self, got: Any, expected: Any, scale: float = 1.0) -> bool:
-        """Whether an answer is the expected one, within `scale` tolerances."""
+        """Whether an answer is the expected one.
+
+        Parameters
+        ----------
+        got, expected : object
+        scale : float
+            How many tolerances are allowed.
+
+        Returns
+        -------
+        bool
+        """
         try:
             if self.agree is not None:
                 return bool(self.agree(got, expected, scale))
@@ -109,7 +144,22 @@ class Question:
             return False
 
     def cases(self, rng: np.random.Generator, parameters: Parameters) -> list[Inputs]:
-        """Inputs at which every slip is beyond three tolerances, so that it cannot pass for the answer."""
+        """Inputs at which every slip is beyond three tolerances, so that it cannot pass for the answer.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        parameters : SimpleNamespace
+
+        Returns
+        -------
+        list of tuple
+
+        Raises
+        ------
+        RuntimeError
+            If a slip is near to the right answer for most inputs.
+        """
         assert self.inputs is not None
         found: list[Inputs] = []
         for _ in range(1000):
@@ -121,7 +171,18 @@ class Question:
         raise RuntimeError(f"{self.name}: its slips are too near to the right answer for most inputs")
 
     def distinct(self, parameters: Parameters, inputs: Inputs = ()) -> bool:
-        """Whether no slip is within three tolerances of the right answer."""
+        """Whether no slip is within three tolerances of the right answer.
+
+        Parameters
+        ----------
+        parameters : SimpleNamespace
+        inputs : tuple
+            Of a function.
+
+        Returns
+        -------
+        bool
+        """
         if self.expected is None:
             return True
         right = self.expected(parameters, *inputs)

@@ -62,11 +62,34 @@ class Task:
         """Print whether an answer is right, and if it is not, what may help.
 
         A function is called with inputs for practice. The marker calls it with others.
+
+        Parameters
+        ----------
+        question : str
+            Its name, such as ``"q1"``.
+        answer : object
+            Number, array, text, figure or function.
+
+        Raises
+        ------
+        ValueError
+            If there is no such question.
         """
         print(self._verdict(question, answer))
 
     def seal(self, prediction: Any) -> str:
-        """A digest of a prediction, to be handed in before what it predicts is measured."""
+        """A digest of a prediction, to be handed in before what it predicts is measured.
+
+        Parameters
+        ----------
+        prediction : array_like
+            Counts to six digits.
+
+        Returns
+        -------
+        str
+            Sixteen digits that depend on the student too.
+        """
         return seal(self.student, prediction)
 
     def _verdict(self, name: str, answer: Any) -> str:
@@ -81,7 +104,17 @@ class Task:
         return f"{name} ({question.ask}): {outcome.verdict}." + (f" {outcome.hint}" if outcome.hint else "")
 
     def outcome(self, question: Question, answer: Any) -> Outcome:
-        """The outcome of an answer; inputs of functions are those for practice."""
+        """What an answer is worth; inputs of functions are those for practice.
+
+        Parameters
+        ----------
+        question : Question
+        answer : object
+
+        Returns
+        -------
+        Outcome
+        """
         if question.inputs is None:
             try:
                 return mark_value(question, decode(encode(answer)), self.parameters)
