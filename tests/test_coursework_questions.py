@@ -82,9 +82,147 @@ def marked(task: Assignment, question: Question, formula: Any, student: str = "a
     return mark_function(question, call, parameters, task.inputs_rng(question, "a key"))
 
 
+# What students write who slip, in NumPy and without lrbs: functions of the parameters, and of the inputs.
+def v_from_m(p: Any, signal: float, beta1: float, beta2: float, seed: int) -> list[float]:
+    rng, m, v = np.random.default_rng(seed), np.zeros(10_000), np.zeros(10_000)
+    for _ in range(300):
+        m = beta1 * m + (1 - beta1) * (np.sqrt(signal) + rng.standard_normal(m.size))
+        v = beta2 * v + (1 - beta2) * m**2
+    return [float(np.mean(m**2 / v)), float(np.std(m**2 / v) / 100)]
+
+
+def signs(p: Any, g: float, sigma: float, B: float, samples: int, seed: int) -> Any:
+    return np.sign(g + sigma / np.sqrt(B) * np.random.default_rng(seed).standard_normal(samples))
+
+
+def fitted(p: Any, weights: Any) -> Any:
+    design = np.stack([np.ones(8), 1 / p.batch_sizes], axis=1)
+    covariance = np.linalg.inv(design.T @ np.diag(weights) @ design)
+    return [*(covariance @ design.T @ (weights * p.steps)), *np.sqrt(np.diag(covariance))]
+
+
+def iterated(G: Any, steps: int, norm: float) -> Any:
+    X = G / norm
+    for _ in range(steps):
+        with np.errstate(over="ignore", invalid="ignore"):
+            A = X @ X.T
+            X = 3.4445 * X + (-4.775 * A + 2.0315 * A @ A) @ X
+    return X
+
+
+def steps_of(p: Any) -> int:
+    value, steps = p.smallest, 0
+    while value <= 0.68:
+        value, steps = 3.4445 * value - 4.775 * value**3 + 2.0315 * value**5, steps + 1
+    return steps
+
+
+def sides(p: Any) -> Any:
+    def power(matrix: Any, exponent: float) -> Any:
+        values, vectors = np.linalg.eigh(matrix)
+        return vectors * values**exponent @ vectors.T
+
+    right, left = p.G.T @ p.G + np.diag(p.V.sum(axis=0)), p.G @ p.G.T + np.diag(p.V.sum(axis=1))
+    one, two = p.G @ power(right, -0.5), power(left, -0.25) @ p.G @ power(right, -0.25)
+    draws = p.G + np.sqrt(p.V) * np.random.default_rng(5).standard_normal((20_000, *p.G.shape))
+    U, _, Vt = np.linalg.svd(draws, full_matrices=False)
+    return [float(np.sum(update * p.G)) for update in (one, two, (U @ Vt).mean(axis=0))]
+
+
+def signs_law(p: Any) -> tuple[float, float, float]:
+    s = np.sign(p.g)
+    return float(p.variance.sum() / (p.g @ p.g)), float(np.trace(p.H)), float(s @ p.H @ s)
+
+
+def scalar_over_exact(p: Any) -> float:
+    means = np.array([erf(g * sqrt(p.B_unlike / 2) / s) for g, s in zip(p.g, p.unlike, strict=True)])
+    share = 1 / sqrt(1 + np.sum(p.unlike**2) / (p.g @ p.g) / p.B_unlike)
+    return share * float(np.abs(p.g).sum()) / float(means @ p.g)
+
+
+def tr(*matrices: Any) -> float:
+    return float(np.trace(np.linalg.multi_dot(matrices) if len(matrices) > 1 else matrices[0]))
+
+
+def scale(p: Any) -> float:
+    return tr(p.S, p.H) / (p.g @ p.H @ p.g)
+
+
+def x_sd(p: Any) -> float:
+    return p.deviation / sqrt(p.B)
+
+
+def level(beta1: float, beta2: float) -> float:
+    kept = (1 - beta1) / (1 + beta1) * (1 + 2 * (1 - beta2) / (1 + beta2))
+    return kept - 2 * (1 - beta2) * (1 - beta1) ** 2 / (1 - beta1**2 * beta2)
+
+
+def gap(c: float) -> float:
+    return max(abs(t / sqrt(t * t + c) - erf(t)) for t in np.linspace(0, 5, 5001))
+
+
+WRITTEN: dict[tuple[str, str, str], Any] = {
+    ("1", "q1", "simple noise scale"): lambda p: tr(p.S) / (p.g @ p.g),
+    ("1", "q1", "Hessian above alone"): lambda p: tr(p.S, p.H) / (p.g @ p.g),
+    ("1", "q1", "diagonals alone"): lambda p: (
+        sum(p.S[i, i] * p.H[i, i] for i in range(3)) / sum(p.g[i] ** 2 * p.H[i, i] for i in range(3))
+    ),
+    ("1", "q2", "covariance of a sample"): lambda p, g, S, H, B: g @ g / (g @ H @ g + tr(S, H)),
+    ("1", "q2", "product of traces"): lambda p, g, S, H, B: g @ g / (g @ H @ g + tr(S) * tr(H) / B),
+    ("1", "q2", "stray half"): lambda p, g, S, H, B: g @ g / (g @ H @ g + tr(S, H) / B) / 2,
+    ("1", "q3", "share upside down"): lambda p: scale(p) * (1 / p.share - 1),
+    ("1", "q3", "one over the rest"): lambda p: scale(p) / (1 - p.share),
+    ("1", "q4", "linear"): lambda p: p.tuned_lr * 4096 / 256,
+    ("1", "q4", "square root"): lambda p: p.tuned_lr * sqrt(4096 / 256),
+    ("1", "q5", "half missing"): lambda p, g, S, H, B, e: -e * (g @ g) + e * e * (g @ H @ g + tr(S, H) / B),
+    ("1", "q5", "noise missing"): lambda p, g, S, H, B, e: -e * (g @ g) + e * e * (g @ H @ g) / 2,
+    ("1", "q6", "swapped"): lambda p: [fitted(p, p.step_errors**-2.0)[k] for k in (1, 0, 3, 2)],
+    ("1", "q6", "unweighted"): lambda p: fitted(p, np.full(8, 1 / np.mean(p.step_errors**2))),
+    ("2", "q1", "noise of a sample"): lambda p: p.mean / sqrt(p.mean**2 + p.deviation**2),
+    ("2", "q1", "sigma over B"): lambda p: p.mean / sqrt(p.mean**2 + (p.deviation / p.B) ** 2),
+    ("2", "q1", "exact"): lambda p: erf(p.mean / x_sd(p) / sqrt(2)),
+    ("2", "q1", "pi/2"): lambda p: p.mean / sqrt(p.mean**2 + np.pi / 2 * x_sd(p) ** 2),
+    ("2", "q2", "B upside down"): lambda p, g, sigma, B: g / np.sqrt(g**2 + B * sigma**2),
+    ("2", "q3", "deviation for error"): lambda p, *i: [signs(p, *i).mean(), signs(p, *i).std()],
+    ("2", "q3", "one sample"): lambda p, g, s, B, n, seed: [
+        signs(p, g, s, 1.0, n, seed).mean(),
+        signs(p, g, s, 1.0, n, seed).std() / sqrt(n),
+    ],
+    ("2", "q4", "older constant"): lambda p: gap(np.pi / 4),
+    ("2", "q5", "half-way point of the loss"): lambda p: signs_law(p)[0] * signs_law(p)[1] / signs_law(p)[2],
+    ("2", "q5", "noise scale"): lambda p: signs_law(p)[0],
+    ("2", "q7", "upside down"): lambda p: 1 / scalar_over_exact(p),
+    ("3", "q1", "elementwise"): lambda p, G: np.sign(G),
+    ("3", "q1", "unit length"): lambda p, G: G / np.sqrt(np.sum(G**2)),
+    ("3", "q2", "not normalised"): lambda p, G, steps: iterated(G, steps, 1.0),
+    ("3", "q2", "one step more"): lambda p, G, steps: iterated(G, steps + 1, float(np.linalg.norm(G))),
+    ("3", "q3", "one too few"): lambda p: steps_of(p) - 1,
+    ("3", "q3", "one too many"): lambda p: steps_of(p) + 1,
+    ("3", "q4", "rows missing"): lambda p: p.columns * (p.entry_deviation / p.gradient_norm) ** 2,
+    ("3", "q4", "columns missing"): lambda p: p.rows * (p.entry_deviation / p.gradient_norm) ** 2,
+    ("3", "q4", "upside down"): lambda p: (p.gradient_norm / p.entry_deviation) ** 2 / p.rows / p.columns,
+    ("3", "q5", "forms swapped"): lambda p: [sides(p)[k] for k in (1, 0, 2)],
+    ("4", "q1", "one over one minus beta"): lambda p: sum(p.momentum**k for k in range(2000)),
+    ("4", "q1", "upside down"): lambda p: (1 - p.momentum) / (1 + p.momentum),
+    ("4", "q2", "t without end"): lambda p, beta, t: (1 - beta) / (1 + beta),
+    ("4", "q2", "gain missing"): lambda p, beta, t: sum(((1 - beta) * beta**k) ** 2 for k in range(t)),
+    ("4", "q3", "ratio of multipliers"): lambda p: (
+        p.lr * (1 + p.new_momentum) / (1 - p.new_momentum) * (1 - p.old_momentum) / (1 + p.old_momentum)
+    ),
+    ("4", "q3", "upside down"): lambda p: p.lr * (1 - p.old_momentum) / (1 - p.new_momentum),
+    ("4", "q3", "unchanged"): lambda p: p.lr,
+    ("4", "q4", "16, 4, 4"): lambda p: [16, 4, 4],
+    ("4", "q5", "no beta_2"): lambda p, rms, b1, b2, B: (
+        B * (1 - rms**2) / (rms**2 - (1 - b1) / (1 + b1)) if rms**2 > (1 - b1) / (1 + b1) else np.nan
+    ),
+    ("4", "q5", "root for square"): lambda p, rms, b1, b2, B: B * (1 - rms) / (rms - level(b1, b2)),
+    ("4", "q6", "v from m"): v_from_m,
+}
+
+
 @pytest.mark.parametrize(("task", "question", "slip"), SLIPS)
 def test_slips_are_told_apart_and_hinted_at(task: Assignment, question: Question, slip: Any) -> None:
-    outcome = marked(task, question, slip.formula)
+    outcome = marked(task, question, WRITTEN[task.name[0], question.name, slip.name])
     assert outcome.verdict == "keep working"
     assert (outcome.slip, outcome.hint) == (slip.name, slip.hint)
     assert outcome.share < 0.5
