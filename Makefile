@@ -64,10 +64,13 @@ browser: book
 pdf: book
 	$(RUN) -m tools.pdf
 
-# How heavy pages are, how soon they show, how quick figures follow their sliders.
+# How quick lrbs is, how heavy pages are, how quick figures follow their sliders, what the monitor costs.
 benchmarks: book
 	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.pages
+	$(RUN) -m benchmarks.one_pass
+	@if $(RUN) -c 'import torch' 2>/dev/null; then $(RUN) -m benchmarks.monitor; \
+	  else echo "left out: what the monitor costs (no PyTorch; make torch installs it)"; fi
 
 # Whether the addresses of other hosts that the book names still answer. Needs a network.
 links: $(VENDORED)

@@ -13,6 +13,8 @@ from tools.outputs import Output, differences, stated_tolerance
 
 NO_TORCH = "no PyTorch; make torch installs it"
 NO_SANDBOX = "no sandbox works here; install bubblewrap"
+# Modules that import PyTorch at their head: pytest imports all it looks into for doctests.
+collect_ignore_glob = [] if find_spec("torch") else ["lrbs/torch/[!_]*.py"]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

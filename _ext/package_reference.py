@@ -7,6 +7,7 @@ defined. A page names a package, in a block ``{room}``, and shows whatever is pu
 
 import importlib
 import re
+from importlib.util import find_spec
 from inspect import signature
 from pkgutil import iter_modules
 from types import ModuleType
@@ -17,12 +18,15 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.autodoc import FunctionDocumenter
+from sphinx.ext.autodoc.mock import mock
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.inspect import stringify_signature
 
 from lrbs import formulas
 from lrbs.checks.lookup import every
 
+# An optional extra, which the site is built without: stand-ins take its place.
+ABSENT = [name for name in ("torch",) if find_spec(name) is None]
 ROOM = re.compile(r"^```\{room\} (\S+)\n```$", re.MULTILINE)
 MARKUP = str.maketrans({"|": r"\|", "*": r"\*"})
 EMPHASIS = re.compile(r"(?<![\w\\])\\\*(\w[\w ]*)\\\*(?!\w)")  # what was *one sample* before
@@ -124,7 +128,8 @@ def of_room(path: str) -> str:
     """A section for each module of a package that has public names, but those of the packages in it."""
     room = importlib.import_module(path)
     paths = [f"{path}.{info.name}" for info in iter_modules(room.__path__) if not info.ispkg]
-    modules = [importlib.import_module(each) for each in paths if not each.endswith("__main__")]
+    with mock(ABSENT):
+        modules = [importlib.import_module(each) for each in paths if not each.endswith("__main__")]
     shown = {module: names for module in modules if (names := public_names(module, room))}
     own = public_names(room, room)
     text = block(room, own)
@@ -158,6 +163,7 @@ def with_new_names(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> li
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("sphinx.ext.autodoc")
+    app.connect("config-inited", lambda app, config: config.autodoc_mock_imports.extend(ABSENT))
     app.add_autodocumenter(OneSignature, override=True)
     app.connect("autodoc-process-docstring", as_plain_text, priority=100)  # before napoleon reads them
     app.connect("autodoc-process-signature", as_called)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lrbs.noise_scale import (
         NoiseScaleEstimate,
         RunningNoiseScale,
+        noise_scale_from_batch_sizes,
         noise_scale_from_momentum,
         noise_scale_from_samples,
         noise_scale_from_two_batches,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
     formulas: Mapping[str, Formula]
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 __all__ = [
     "SGD",
@@ -81,6 +82,7 @@ __all__ = [
     "mean_field",
     "measured_step",
     "noise_scale",
+    "noise_scale_from_batch_sizes",
     "noise_scale_from_momentum",
     "noise_scale_from_samples",
     "noise_scale_from_two_batches",

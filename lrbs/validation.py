@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -11,14 +13,28 @@ Array = NDArray[np.float64]
 SYMMETRY_TOLERANCE = 1e-8
 
 
-def real_array(value: ArrayLike, name: str, ndim: int | tuple[int, ...] | None = None) -> Array:
-    """`value` as a float64 array without nan or inf, with a number of dimensions that is allowed."""
+class NotFinite(ValueError):
+    """An entry is inf or nan, as after a step that overflowed."""
+
+
+def real_array(
+    value: ArrayLike,
+    name: str,
+    ndim: int | tuple[int, ...] | None = None,
+    *,
+    finite: bool = True,
+    hint: str = "",
+) -> Array:
+    """`value` as a float64 array without nan or inf, with a number of dimensions that is allowed.
+
+    Tensors of PyTorch are taken as they are: bfloat16, on a device, with gradients to come. `hint` says what
+    to do about entries that are not finite; where they may be, `finite` is False.
+    """
     try:
-        array = np.asarray(value)
-        if np.iscomplexobj(array):
-            raise TypeError("complex numbers")
+        array = np.asarray(_unwrapped(value))
         if array.dtype.kind not in "biufO":
-            raise TypeError(f"entries of type {array.dtype}")
+            kind = "complex numbers" if array.dtype.kind == "c" else f"entries of type {array.dtype}"
+            raise TypeError(kind)
         array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(
@@ -29,10 +45,30 @@ def real_array(value: ArrayLike, name: str, ndim: int | tuple[int, ...] | None =
         if array.ndim not in allowed:
             wanted = " or ".join(f"{n}-D" if n else "a number" for n in allowed)
             raise ValueError(f"{name} must be {wanted}; got shape {array.shape}")
-    if not np.isfinite(array).all():
-        bad = int(array.size - np.count_nonzero(np.isfinite(array)))
-        raise ValueError(f"{name} must be finite; got nan or inf in {bad} of {array.size} entries")
+    if finite and not np.isfinite(array).all():
+        bad = np.argwhere(~np.isfinite(array))
+        raise NotFinite(
+            f"{name} must be finite; got nan or inf in {len(bad)} of {array.size} entries, the first "
+            f"{array[tuple(bad[0])]} at {bad[0].tolist()}{hint and '; ' + hint}"
+        )
     return array
+
+
+def _unwrapped(value: Any) -> Any:
+    """Tensors as arrays, also those in lists; anything else as it is."""
+    if hasattr(value, "detach"):
+        tensor = value.detach().cpu()
+        return (tensor if tensor.is_complex() else tensor.double()).numpy()
+    if isinstance(value, list | tuple) and _holds_tensors(value):
+        return [_unwrapped(part) for part in value]
+    return value
+
+
+def _holds_tensors(value: Any) -> bool:
+    """Whether a list, or the first list in it, begins with a tensor."""
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return hasattr(value, "detach")
 
 
 def plain(values: ArrayLike) -> Array:
@@ -40,9 +76,9 @@ def plain(values: ArrayLike) -> Array:
     return np.asarray(values, dtype=np.float64)[()]
 
 
-def vector(value: ArrayLike, name: str, size: int | None = None) -> Array:
+def vector(value: ArrayLike, name: str, size: int | None = None, *, hint: str = "") -> Array:
     """A finite vector, of a given size if one is given."""
-    array = real_array(value, name, ndim=1)
+    array = real_array(value, name, ndim=1, hint=hint)
     if array.size == 0:
         raise ValueError(f"{name} must not be empty; got shape {array.shape}")
     if size is not None and array.size != size:
@@ -65,9 +101,11 @@ def symmetric_matrix(value: ArrayLike, name: str) -> Array:
     return array
 
 
-def positive(value: ArrayLike, name: str, ndim: int | None = None) -> Array:
+def positive(
+    value: ArrayLike, name: str, ndim: int | tuple[int, ...] | None = None, *, hint: str = ""
+) -> Array:
     """A finite array whose entries are all above zero."""
-    array = real_array(value, name, ndim)
+    array = real_array(value, name, ndim, hint=hint)
     if not (array > 0).all():
         raise ValueError(f"{name} must be positive; the smallest entry that came is {array.min():.6g}")
     return array

@@ -44,6 +44,7 @@ def test_nesterov_and_lion_weights_are_those_of_their_recursions(rng):
     assert nesterov_weights(0.9, 40) @ history[::-1] == pytest.approx(nesterov)
     assert lion_weights(0.8, 0.97, 40) @ history[::-1] == pytest.approx(lion)
     assert lion_weights(0.8, 0.97, 1) == pytest.approx([0.2])
+    assert lion_weights(0.8, 0.97, 2) == pytest.approx([0.2, 0.8 * 0.03])
 
 
 def test_covariances_of_matrices_add_with_squared_weights(rng, definite):

@@ -63,7 +63,7 @@ def test_names_of_checks_are_found_or_refused() -> None:
 def test_survey_counts_each_comparison_once() -> None:
     random = Comparison("x", 1.0, 1.0, standard_error=0.1)
     rows = (Comparison("x", 1.0, 1.0), random, stated("x", 1.0, 1.0, 0.1), holds("x", True))
-    law = missed("x", 2.0, 1.0, 1.0, standard_error=0.1)
+    law = missed("x", 2.0, (1.0, 0.1), 1.0)
     found = checks.Survey.of([Evidence("Monte Carlo", rows), Evidence("approximation", (law,))])
     assert found == checks.Survey(
         checks=2, comparisons=5, random=1, deterministic=1, misses=1, stated=1, claims=1

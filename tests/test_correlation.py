@@ -150,11 +150,15 @@ def test_power_of_a_mean_is_found_again():
         scale = lrbs.laws.mean_noise_scale(g, sigma, power, 1.0)
         assert lrbs.laws.power_of_mean(g, sigma, scale) == pytest.approx(power, abs=1e-6)
     assert math.isnan(lrbs.laws.power_of_mean([1.0, 2.0], [1.0, 2.0], 1.0))
+    power = lrbs.laws.power_of_mean([1.0, 1.0], [2.0, 3.0], 5.0)  # little above the smaller square
+    assert ((2**power + 3**power) / 2) ** (2 / power) == pytest.approx(5)
 
 
 def test_fit_finds_the_ratio_that_all_share():
     sizes = np.geomspace(0.1, 100, 7)
-    assert lrbs.laws.fitted_noise_scale([1.0, -2.0], [3.0, 6.0], sizes) == pytest.approx(9.0, rel=1e-6)
+    for unit in (1.0, 1e-6, 1e6):
+        g, sigma = unit * np.array([1.0, -2.0]), unit * np.array([3.0, 6.0])
+        assert lrbs.laws.fitted_noise_scale(g, sigma, sizes) == pytest.approx(9.0, rel=1e-6)
 
 
 # ----------------------------------------------------------------------------------------- heavy tails
@@ -169,6 +173,8 @@ def test_mean_sign_with_outliers_at_its_ends():
     assert lrbs.laws.contaminated_sign_mean(0.3, 1.0, 1, 0.2, 7.0) == pytest.approx(by_hand)
     still = 0.8 * math.erf(0.3 / math.sqrt(2)) + 0.2
     assert lrbs.laws.contaminated_sign_mean(0.3, 1.0, 1, 0.2, 0.0) == pytest.approx(still)
+    unit = lrbs.laws.contaminated_sign_mean(0.3, 1.0, 9, 0.2, 7.0)
+    assert lrbs.laws.contaminated_sign_mean(1.5, 5.0, 9, 0.2, 7.0) == pytest.approx(unit)
 
 
 @given(st.floats(0.01, 100))
@@ -190,6 +196,7 @@ def test_mean_field_with_the_apparent_variance_has_the_right_slope():
         (lambda: lrbs.laws.mean_noise_scale([1.0], [0.0]), "deviation must be positive"),
         (lambda: lrbs.laws.mean_noise_scale([1.0], [1.0, 2.0]), "deviation must have 1 entries"),
         (lambda: lrbs.laws.power_of_mean([1.0, 1.0], [1.0, 2.0], 5.0), "between the squared ratios 1 and 4"),
+        (lambda: lrbs.laws.power_of_mean([1.0, 1.0], [2.0, 3.0], 4.0), "between the squared ratios 4 and 9"),
         (lambda: lrbs.laws.fitted_noise_scale([1.0], [1.0], [-1.0]), "batch_size must be positive"),
         (lambda: lrbs.laws.sign_variance(0.0), "central_density must be positive"),
         (lambda: lrbs.laws.contaminated_sign_mean(1.0, 1.0, 0, 0.1, 2.0), "batch_size must be at least 1"),

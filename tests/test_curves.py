@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from lrbs import LocalModel, Preconditioned, expected_step, fit_power_saturation, saturation
-from lrbs.laws import implied_noise_scale, normalised_batch_size, power_saturation, preconditioned_limits
+from lrbs.laws import (
+    fit_saturation,
+    implied_noise_scale,
+    normalised_batch_size,
+    power_saturation,
+    preconditioned_limits,
+)
+
+SIZES = np.geomspace(8, 8192, 11)
+CURVE = saturation(SIZES, 0.01, 300.0) * np.exp(0.03 * np.random.default_rng(0).standard_normal(11))
 
 
 def test_power_saturation_by_hand_and_special_cases():
@@ -17,9 +26,57 @@ def test_power_saturation_by_hand_and_special_cases():
 @pytest.mark.parametrize("truth", [(0.3, 40.0, 0.5), (7.0, 2.0, 0.8), (1e-3, 500.0, 1.3)])
 def test_fit_recovers_a_power(truth):
     B = np.geomspace(0.01, 1e5, 40)
-    np.testing.assert_allclose(fit_power_saturation(B, power_saturation(B, *truth)), truth, rtol=1e-5)
-    three = truth[1] * np.array([0.1, 1.0, 10.0])  # as many as there are numbers to find
-    np.testing.assert_allclose(fit_power_saturation(three, power_saturation(three, *truth)), truth, rtol=1e-5)
+    np.testing.assert_allclose(tuple(fit_power_saturation(B, power_saturation(B, *truth))), truth, rtol=1e-5)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+def test_fit_with_a_fixed_exponent_is_the_line_of_inverses(exponent):
+    """Exact data; and, with little scatter, the error of the noise scale from the line of 1/eta in 1/B."""
+    fit = fit_saturation(SIZES, power_saturation(SIZES, 0.01, 300.0, exponent), exponent)
+    assert tuple(fit) == pytest.approx((0.01, 300.0, exponent))
+    assert (fit.exponent_se, fit.freedom) == (0, 9)
+    noise = 1e-3 * np.random.default_rng(1).standard_normal(11)
+    fit = fit_saturation(SIZES, power_saturation(SIZES, 0.01, 300.0) * np.exp(noise / 2), 0.5)
+    inverse = np.exp(-noise) * (1 + 300 / SIZES)  # eta^-2 is a line in 1/B, known to a share of itself
+    columns = np.stack([np.ones(11), 1 / SIZES], axis=1) / inverse[:, None]
+    found, squares = np.linalg.lstsq(columns, np.ones(11))[:2]
+    assert fit.noise_scale == pytest.approx(found[1] / found[0], rel=1e-4)
+    slopes = np.array([-found[1], found[0]]) / found[0] ** 2
+    error = np.sqrt(slopes @ np.linalg.inv(columns.T @ columns) @ slopes * squares[0] / 9)
+    assert fit.noise_scale_se == pytest.approx(error, rel=1e-2)
+    low, high = fit.interval()["noise_scale"]
+    assert [fit.noise_scale - low, high - fit.noise_scale] == pytest.approx([2.2622 * error] * 2, rel=2e-2)
+
+
+@pytest.mark.parametrize(("exponent", "fixed"), [(0.5, False), (0.5, True), (1.0, True)])
+def test_intervals_of_a_fit_cover(exponent, fixed, rng):
+    """Eleven sizes, 5 % of scatter: 95 % of the intervals, within four standard errors, hold the truth."""
+    inside = []
+    for _ in range(100):
+        curve = power_saturation(SIZES, 0.01, 300.0, exponent) * np.exp(0.05 * rng.standard_normal(11))
+        fit = fit_saturation(SIZES, curve, exponent) if fixed else fit_power_saturation(SIZES, curve)
+        truth = {"limit": 0.01, "noise_scale": 300.0, "exponent": exponent}
+        inside.append([low <= truth[name] <= high for name, (low, high) in fit.interval().items()])
+    shares = np.mean(inside, axis=0)[: 2 if fixed else 3]
+    assert np.abs(shares - 0.95).max() < 4 * np.sqrt(0.95 * 0.05 / 100)
+
+
+def test_a_fit_prints_its_intervals_and_widens_them():
+    fit = fit_saturation(SIZES, CURVE)
+    assert "exponent 1, fixed (95 %)" in str(fit) and str(fit).startswith("noise scale 294, 2")
+    (a, b), (c, d) = (fit.interval(level)["noise_scale"] for level in (0.5, 0.99))
+    assert c < a < fit.noise_scale < b < d
+    assert "exponent 0." in str(fit_power_saturation(SIZES, CURVE**0.5))
+    assert fit.limit_se < 0.1 * fit.limit and fit.scatter == pytest.approx(0.03, rel=0.5)
+
+
+def test_an_interval_that_does_not_end_says_so():
+    """At a level that nothing contradicts: above all that was searched, or below."""
+    scatter = [1.1, 0.9, 0.95, 1.05, 1.0, 1.0]
+    fit = fit_saturation(SIZES[:6], saturation(SIZES[:6], 0.01, 50.0) * scatter)
+    found = fit.interval(0.99999)
+    assert 0 <= found["noise_scale"][0] < fit.noise_scale < found["noise_scale"][1] == np.inf
+    assert found["limit"][1] == np.inf > fit.interval()["limit"][1]
 
 
 def test_implied_noise_scale_inverts_saturation():
@@ -46,8 +103,11 @@ def test_preconditioned_limits(rng, definite):
     [
         (lambda: normalised_batch_size(1.0, -1.0), "noise_scale must be positive"),
         (lambda: power_saturation(1.0, 1.0, 1.0, 0.0), "exponent must be positive"),
-        (lambda: fit_power_saturation([1, 2], [1, 2]), "learning_rate must be three or more"),
-        (lambda: fit_power_saturation([1, 2, 3], [1, 2]), "learning_rate must be three or more"),
+        (lambda: fit_power_saturation([1, 2, 3], [1, 2, 3]), "4 points or more at 3 sizes .* got 3 at 3"),
+        (lambda: fit_saturation([1, 2, 2], [1, 2, 2]), "3 points or more at 3 sizes .* got 3 at 2"),
+        (lambda: fit_power_saturation([1, 2, 3], [1, 2]), "learning_rate must have 3 entries"),
+        (lambda: fit_saturation([1, 2, 3], [1, 2, 2.5], 0.0), "exponent must be positive"),
+        (lambda: fit_saturation(SIZES, CURVE).interval(1.0), "level must be in"),
     ],
 )
 def test_bad_input(call, message):

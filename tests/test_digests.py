@@ -63,7 +63,8 @@ def test_digest_follows_the_files_that_were_loaded_alone(tree: Path) -> None:
 
 
 def test_titles_count_where_code_can_see_them(tree: Path) -> None:
-    files, blind, seeing = ["lrbs/equations.toml"], notebook(), notebook(code="lrbs.formulas")
+    files = ["lrbs/equations.toml"]
+    blind, seeing = notebook(code='run("1.1")  # a sum of formulas'), notebook(code="lrbs.formulas[id].title")
     before = [digests.digest(each, files) for each in (blind, seeing)]
     catalogue = tree / "lrbs" / "equations.toml"
     catalogue.write_text(catalogue.read_text().replace('"T"', '"U"'))
@@ -72,6 +73,9 @@ def test_titles_count_where_code_can_see_them(tree: Path) -> None:
     assert after[1] != before[1]
     catalogue.write_text(catalogue.read_text().replace('"c"', '"d"'))
     assert digests.digest(blind, files) != before[0]
+    unconcerned = digests.digest(notebook(), files)
+    catalogue.write_text(catalogue.read_text().replace('"d"', '"e"'))
+    assert digests.digest(notebook(), files) == unconcerned
 
 
 def test_texts_of_errata_count_where_code_can_see_them(tree: Path) -> None:

@@ -52,6 +52,8 @@ def test_dense_noise_has_the_covariance(definite, rng):
 
 def test_without_noise_there_is_no_diffusion():
     np.testing.assert_array_equal(diffusion_coefficient([0.0, 0.0], 1, 1), [0.0, 0.0])
+    np.testing.assert_array_equal(diffusion_coefficient([4.0, 0.0], 1, 1), [2.0, 0.0])
+    np.testing.assert_array_equal(diffusion_coefficient([4.0, -1e-15], 1, 1), [2.0, 0.0])  # rounding
     np.testing.assert_array_equal(diffusion_coefficient(np.zeros((2, 2)), 1, 1), np.zeros((2, 2)))
     np.testing.assert_array_equal(Quadratic([2.0, 1.0], [0.0, 0.5]).variance, [0.0, 0.5])
 

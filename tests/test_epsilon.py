@@ -98,6 +98,8 @@ def test_both_ways_of_computing_the_clip_meet():
 def test_clip_moments_at_the_edges_of_their_domain():
     assert lrbs.laws.clip_mean([2.0, 0.5, 0.0], 0.0, 1.0).tolist() == [1.0, 0.5, 0.0]
     assert lrbs.laws.clip_square([2.0, 0.5, 0.0], 0.0, 1.0).tolist() == [1.0, 0.25, 0.0]
+    assert lrbs.laws.clip_mean([8.0, 1.0], 0.0, 4.0).tolist() == [1.0, 0.25]
+    assert lrbs.laws.clip_square([8.0, 1.0], 0.0, 4.0).tolist() == [1.0, 0.0625]
     assert float(lrbs.laws.clip_mean(1.0, 2.0, 0.0)) == pytest.approx(math.erf(0.5 / math.sqrt(2)))
     assert lrbs.laws.clip_square([1.0, 0.0], [2.0, 0.0], 0.0).tolist() == [1.0, 0.0]
 

@@ -79,8 +79,8 @@ def test_a_sample_as_a_reference(rng):
         (missed("negative truth", -16.0, -2.0, 7.0, 0.01), True, "a factor 8, as stated"),
         (missed("absolute", 0.6, 0.5, 0.1, 1e-6, absolute=True), True, "+0.1, as stated"),
         (missed("absolute", 0.6, 0.5, 0.2, 1e-6, absolute=True), False, "+0.1, not +0.2: FAILS"),
-        (missed("random", 1.2, 1.0, 0.25, standard_error=0.02), True, "+20 %, as stated"),
-        (missed("random", 1.2, 1.0, 0.35, standard_error=0.02), False, "+20 %, not +35 %: FAILS"),
+        (missed("random", 1.2, (1.0, 0.02), 0.25), True, "+20 %, as stated"),
+        (missed("random", 1.2, (1.0, 0.02), 0.35), False, "+20 %, not +35 %: FAILS"),
         (missed("nan", NAN, 1.0, 0.1, 0.1), False, "nan %, not +10 %: FAILS"),
     ],
     ids=lambda value: value.quantity if isinstance(value, Comparison) else "",
@@ -124,7 +124,7 @@ def test_evidence_is_as_good_as_its_worst_comparison():
 def test_evidence_must_be_able_to_fail():
     with pytest.raises(ValueError, match="comparisons must not be empty"):
         Evidence("limit", ())
-    random_miss = missed("law", 1.2, 1.0, 0.2, standard_error=0.01)
+    random_miss = missed("law", 1.2, (1.0, 0.01), 0.2)
     for rows in ((GOOD,), (GOOD, random_miss)):
         with pytest.raises(ValueError, match="comparisons must hold a standard error"):
             Evidence("Monte Carlo", rows)
@@ -167,6 +167,12 @@ def test_monte_carlo_counts_in_standard_errors():
     assert evidence.measured == "off by 2.0 standard errors at most, of 2 % or less"
 
 
+def test_a_law_that_misses_beside_a_formula_that_holds_is_named_in_the_line():
+    rows = (RANDOM, missed("law", 0.38, 1.0, -0.62, 0.02), missed("other", 1.1, 1.0, 0.1))
+    line = str(Evidence("Monte Carlo", rows)).splitlines()[-1]
+    assert line.endswith("of 0.5 % or less; a law beside it is off by -62 %, as stated; passed")
+
+
 def test_an_absolute_error_is_no_percentage():
     evidence = Evidence("approximation", (GOOD,), error=0.4225, where="B = 1", absolute=True)
     assert evidence.measured == "largest error 0.42 (absolute; B = 1)"
@@ -202,7 +208,9 @@ def test_html_table_says_the_same():
     assert cells.open == []
     for cell in ("slope", "1.25", "20 % ok", "depth < 1 & more", "2.02 ± 0.01", "2.0 s.e. ok"):
         assert cell in cells.texts
-    assert cells.texts[0] == str(evidence).splitlines()[-1]  # the line that is seen when the table is folded
+    assert (
+        cells.texts[0] == f"{str(evidence).splitlines()[-1]} (table)"
+    )  # the line that is seen when the table is folded
     assert page.startswith('<details class="lrbs-check"><summary>')
     assert '<details class="lrbs-check" open>' in replace(evidence, folded=False)._repr_html_()
     assert page == evidence._repr_html_()

@@ -133,7 +133,7 @@ def test_a_stream_is_read_once_and_let_go(groups, limit, rng):
 
 
 def test_memory_is_that_of_a_few_gradients(rng):
-    """Between two gradients of a stream only the mean is kept, and every other time one that waits."""
+    """Between two gradients of a stream only their sum is kept."""
     size = 100_000
     held = []
 
@@ -148,8 +148,7 @@ def test_memory_is_that_of_a_few_gradients(rng):
     finally:
         tracemalloc.stop()
     in_gradients = (np.array(held[4:]) - held[0]) / (8 * size)
-    assert in_gradients.max() < 4.1  # the mean, one that waits, and the last as it came
-    assert in_gradients[-1] == pytest.approx(in_gradients[1], abs=0.1)  # and it does not grow
+    assert in_gradients.max() < 1.1
 
 
 def test_errors_of_one_pass_by_their_definition(rng):
@@ -157,9 +156,12 @@ def test_errors_of_one_pass_by_their_definition(rng):
     estimate = noise_scale_from_samples(gradients)
     parts, weights = [], []
     for k in range(2, 30, 2):
-        mean = gradients[:k].mean(axis=0)
-        adds = np.array([[(g - mean) @ (g - mean), 2 * g @ mean] for g in gradients[k : k + 2]])
-        parts.append(np.cov(adds, rowvar=False) / 31)
+        adds = []
+        for seen in (k, k + 1):
+            mean = gradients[:seen].mean(axis=0)
+            apart = gradients[seen] - mean
+            adds.append([apart @ apart * seen / (seen + 1), 2 * apart @ mean * seen / (k + 1)])
+        parts.append(np.cov(np.array(adds), rowvar=False) / 31)
         weights.append(k**3)
     expected = np.average(parts, axis=0, weights=weights)
     np.testing.assert_allclose(estimate.covariance, expected, rtol=1e-10)
@@ -311,14 +313,8 @@ def test_intervals_that_say_little():
     bound = float(f"{weak.interval()[0]:.3g}")
     assert str(weak) == f"noise scale not resolved: above {bound:g} samples (95 %)"
     none = "noise scale not resolved with this much data"
-    assert str(NoiseScaleEstimate(400.0, -2.0, covariance)) == none
+    assert str(NoiseScaleEstimate(400.0, -0.2, covariance)) == none
     assert str(NoiseScaleEstimate(5.0, 2.0, covariance)) == none
-    negative = "noise scale not resolved: tr(Sigma) came out negative"
-    assert str(NoiseScaleEstimate(-400.0, 2.0, covariance)) == negative
-    with pytest.raises(
-        ValueError, match=r"tr\(Sigma\) is negative, -400 with standard error 10: are gradients"
-    ):
-        _ = NoiseScaleEstimate(-400.0, 2.0, covariance).simple_noise_scale
     for level in (0.0, 1.0, -1.0):
         with pytest.raises(ValueError, match="level must be in"):
             weak.interval(level)
@@ -409,7 +405,11 @@ def test_the_least_data_that_are_taken(rng):
         (np.ones(4), 8, "must be 2-D or 3-D"),
         (np.full((3, 4), np.nan), 8, "finite"),
         (np.ones((3, 4)), 0, "local_batch_size must be positive"),
-        (np.ones((3, 4)), [8, 8], "local_batch_size must be a number"),
+        (np.ones((3, 4)), [8, 8], r"local_batch_size must be one a worker; got shape \(2,\)"),
+        (np.ones((3, 4)), [8, 8, 8, 8], "local_batch_size must be one a worker; got 4 for 3 workers"),
+        (np.ones((2, 3, 4)), [8, 8, 8], r"local_batch_size must be for 2 steps.* got shape \(3,\)"),
+        (np.ones((2, 3, 4)), np.ones((2, 2)), r"step 0|one a worker; got shape \(2,\)"),
+        (iter(np.ones((3, 3, 4))), [8, 8], "local_batch_size must be for every step; got 2"),
         (iter(np.ones((1, 5, 4))), 8, "2 or more; got 1"),
         (iter([]), 8, "2 or more; got 0"),
         (iter([np.ones((1, 4)), np.ones((1, 4))]), 8, "at least 2 workers; got 1"),
@@ -430,7 +430,7 @@ def test_refusals_of_samples_and_words():
         noise_scale_from_samples(np.ones((2, 4)), groups=3)
     with pytest.raises(ValueError, match="must have one size; got 4 and 5"):
         noise_scale_from_samples(iter([np.ones(4), np.ones(5)]))
-    with pytest.raises(ValueError, match="gradients must be finite"):
+    with pytest.raises(ValueError, match=r"gradient 1 must be finite; .* the first inf at \[0\]"):
         noise_scale_from_samples(iter([np.ones(4), np.full(4, np.inf)]))
     with pytest.raises(ValueError, match="groups must be at least 3; got 2"):
         noise_scale_from_samples(np.ones((9, 4)), groups=2)

@@ -51,6 +51,8 @@ def test_small_batch_law(rng, definite):
     a = g / sigma
     S = a @ H @ a - np.sum(a**2 * np.diag(H))
     assert small_batch_peak(model) == pytest.approx(np.pi * np.trace(H) / (2 * S))
+    for unit in (1e-12, 1e12):  # of the loss
+        assert small_batch_peak(LocalModel(g, sigma**2, unit * H)) == pytest.approx(small_batch_peak(model))
     moments = linearised_erf(SignSGD(), g, Diagonal(sigma**2 / 0.01))
     np.testing.assert_allclose(moments.mean, np.sqrt(2 * 0.01 / np.pi) * a)
     np.testing.assert_allclose(moments.mean, lrbs.normal.sign_mean(g, sigma / 0.1), rtol=0.01)

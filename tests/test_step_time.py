@@ -23,6 +23,8 @@ def test_total_time_and_efficiency():
     assert cluster.efficiency(20) == pytest.approx(10 / (10 + np.log(10)))
     assert cluster.efficiency(cluster.batch_size_at_efficiency(0.6)) == pytest.approx(0.6)
     assert cluster.batch_size_at_efficiency(1.0) == 2
+    slow = Cluster(10.0, 4.0, 2.0)
+    assert slow.efficiency(slow.batch_size_at_efficiency(0.6)) == pytest.approx(0.6)
 
 
 @given(
@@ -36,6 +38,15 @@ def test_nothing_is_faster_than_the_fastest(ratio, scale, local, unit):
     sizes = local * np.geomspace(1, 1e8, 400)
     shortest = cluster.total_time(sizes, 1, noise_scale).min()
     assert cluster.total_time(best, 1, noise_scale) <= shortest * (1 + 1e-9)
+
+
+def test_where_several_workers_pay_by_a_little():
+    """Against a fine grid: where B_noise is 4, by eight per cent."""
+    cluster = Cluster(1.0, 1.0, 1.0)
+    sizes = np.geomspace(1, 1e4, 100_001)
+    best = sizes[cluster.total_time(sizes, 1, 4).argmin()]
+    assert cluster.fastest_batch_size(4) == pytest.approx(best, rel=1e-3)
+    assert 0.9 < cluster.total_time(best, 1, 4) / cluster.total_time(1, 1, 4) < 0.95
 
 
 def test_an_inner_minimum_that_is_no_minimum():
@@ -54,6 +65,7 @@ def test_an_inner_minimum_that_is_no_minimum():
         (lambda: Cluster(1, 1, -1), "local_batch_size must be positive"),
         (lambda: Cluster(1, 1, 8).step_time([8, 4]), "batch_size must be at least local_batch_size = 8"),
         (lambda: Cluster(1, 1, 8).batch_size_at_efficiency(1.2), r"efficiency must be in \(0, 1\]"),
+        (lambda: Cluster(1, 1, 8).batch_size_at_efficiency(0), r"efficiency must be in \(0, 1\]"),
         (lambda: Cluster(1, 1, 8).fastest_batch_size(0), "noise_scale must be positive"),
     ],
 )

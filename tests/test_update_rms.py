@@ -91,6 +91,11 @@ def test_rms_of_unequal_coordinates_reads_their_average(rho, beta1):
     assert min(rho) * (1 - 1e-9) <= signal_seen_by_rms(rho) <= max(rho) * (1 + 1e-9)
 
 
+def test_coordinates_without_a_gradient_count_too():
+    assert signal_seen_by_rms([0.0, 0.0]) == 0
+    assert signal_seen_by_rms([0.0, 1.0]) == pytest.approx((1 / 2) / (1 + 1 / 2))
+
+
 def test_simulated_updates_are_those_of_the_rule():
     mu, sigma, rule = np.array([0.3, -1.0]), np.array([1.0, 2.0]), Adam(0.5, 0.8)
     drawn = np.random.default_rng(5).standard_normal((6, 2))

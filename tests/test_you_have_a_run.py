@@ -40,12 +40,41 @@ def test_lines_of_pytorch_measure_what_is_known(capsys):
         "batches": iter(lambda: (0.2 + spread * torch.randn(4, size), torch.full((4,), 0.5)), None),
     }
     names["optimizer"] = torch.optim.SGD(names["model"].parameters(), lr=1e-9)
-    exec(block("python", "accumulation"), names)
+    exec(block("python", "accumulation):"), names)
     exact = spread**2 / 0.2**2
     found = lrbs.noise_scale_from_two_batches(names["small"], names["big"], 4, 32)
     low, high = found.interval(0.999)
     assert low < exact < high < 1.5 * exact
     assert str(found) in capsys.readouterr().out
+
+
+@pytest.mark.torch
+def test_lines_of_the_monitor_run_as_they_stand(monkeypatch, tmp_path, capsys) -> None:
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(20, 16), torch.nn.Tanh(), torch.nn.Linear(16, 5))
+    inputs = torch.randn(100, 4, 8, 20)
+    targets = inputs[..., :5].argmax(dim=-1)
+    batches = [list(zip(*step, strict=True)) for step in zip(inputs, targets, strict=True)]
+    names = {
+        "clip_grad_norm_": torch.nn.utils.clip_grad_norm_,
+        "model": model,
+        "optimizer": torch.optim.AdamW(model.parameters(), lr=3e-3),
+        "loader": batches,
+        "loss_function": torch.nn.functional.cross_entropy,
+        "test_batches": [
+            (x.flatten(0, 1), y.flatten()) for x, y in zip(inputs[:8], targets[:8], strict=True)
+        ],
+    }
+    for holds in ("NoiseMonitor", "monitor.probe"):
+        exec(block("python", holds), names)
+    said = capsys.readouterr().out
+    assert "step 100        AdamW, batches of 32 sequences\nlast 50 steps" in said
+    assert "AdamW: learning rate 0.003; best for one step" in said
+    lines = [json.loads(line) for line in (tmp_path / "noise.jsonl").read_text("utf-8").splitlines()]
+    assert [line["step"] for line in lines] == [50, 100] and lines[-1]["noise_scale"]["resolved"]
 
 
 def test_command_of_the_page_gives_the_plan_of_the_page(capsys):

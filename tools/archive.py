@@ -13,7 +13,19 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build" / "html"
 ARCHIVE = SITE / "lrbs-book.zip"
 TOP = "lrbs-book"
-FOLDERS = (".binder", ".ci", "_ext", "assets", "benchmarks", "chapters", "docs", "lrbs", "tests", "tools")
+FOLDERS = (
+    ".binder",
+    ".ci",
+    "_ext",
+    "assets",
+    "benchmarks",
+    "chapters",
+    "docs",
+    "examples",
+    "lrbs",
+    "tests",
+    "tools",
+)
 LEFT_OUT = {"__pycache__", ".ipynb_checkpoints", ".ruff_cache", ARCHIVE.name}
 FILES = (
     ".gitattributes",

@@ -55,11 +55,20 @@ def source(path: Path, code: str) -> Any:
     if path.suffix == ".csv":
         return text
     data = tomllib.loads(text)
-    if path.name == "equations.toml" and "formulas" not in code:  # the door to titles and chapters
-        return {id: line["check"] for lines in data.values() for id, line in lines.items()}
+    if path.name == "equations.toml":
+        return lines_seen(data, code)
     if path.stem in ("errata", "validity") and f"checks.{path.stem}(" not in code:
         return None
     return data
+
+
+def lines_seen(catalogue: dict[str, Any], code: str) -> dict[str, Any]:
+    """What code can see of the catalogue: checks of equations that it names, all but titles, or all."""
+    lines = {id: line | {"chapter": page} for page, table in catalogue.items() for id, line in table.items()}
+    if not re.search(r"lrbs\.formulas|import .*\bformulas\b", code):
+        return {id: line["check"] for id, line in lines.items() if id in code}
+    unseen = set() if ".title" in code else {"title"}
+    return {id: {key: line[key] for key in line.keys() - unseen} for id, line in lines.items()}
 
 
 def without_prose(source: str) -> str:

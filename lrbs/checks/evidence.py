@@ -66,16 +66,21 @@ def holds(claim: str, true: bool | np.bool_) -> Comparison:
 def missed(
     quantity: str,
     law: ArrayLike,
-    truth: ArrayLike,
+    truth: ArrayLike | tuple[ArrayLike, ArrayLike | None],
     off: float,
     tolerance: float | None = None,
     *,
-    standard_error: float | None = None,
     absolute: bool = False,
 ) -> Miss:
-    """A law against the truth, where the book says that it is `off`; see :class:`Miss`."""
-    said, true = float(np.asarray(law)), float(np.asarray(truth))
-    return Miss(quantity, said, true, standard_error, tolerance, absolute, off)
+    """A law against the truth, perhaps with its standard error, where the book says that it is `off`.
+
+    `off` is a share of the truth, 0.4 for a law 40 % too large; see :class:`Miss`.
+    """
+    value, error = truth if isinstance(truth, tuple) else (truth, None)
+    said, true = float(np.asarray(law)), float(np.asarray(value))
+    return Miss(
+        quantity, said, true, None if error is None else float(np.asarray(error)), tolerance, absolute, off
+    )
 
 
 @dataclass(frozen=True)
@@ -120,13 +125,15 @@ class Evidence:
             raise ValueError("comparisons must not be empty: a check without one cannot fail")
         random = [c for c in self.comparisons if c.standard_error and not isinstance(c, Miss)]
         if self.kind == "Monte Carlo" and not random:
-            raise ValueError("comparisons must hold a standard error for a check of kind 'Monte Carlo'")
+            raise ValueError(
+                "comparisons must hold a standard error for a check of kind 'Monte Carlo'; one of a law that "
+                "misses alone is an 'approximation'"
+            )
         if np.isnan(self.error):
-            misses = [c for c in self.comparisons if isinstance(c, Miss)]
             plain = [c for c in self.comparisons if not isinstance(c, Stated | Claim)]
             errors = [
                 abs(c.difference) if self.absolute else c.relative
-                for c in misses or plain or self.comparisons
+                for c in self._misses or plain or self.comparisons
             ]
             object.__setattr__(self, "error", max(errors))
 
@@ -184,13 +191,17 @@ class Evidence:
         return f"{error} ({notes})" if notes else error
 
     def _summary(self) -> str:
-        verdict = ("as stated" if self._misses else "passed") if self.passed else "FAILED"
-        return f"{HELD_AGAINST[self.kind]}: {self.measured}; {verdict}"
+        line, verdict = f"{HELD_AGAINST[self.kind]}: {self.measured}", "passed" if self.passed else "FAILED"
+        if self._misses and self.kind == "Monte Carlo":
+            line += f"; a law beside it is off by {max(self._misses, key=lambda c: abs(c.off_by)).verdict}"
+        elif self._misses and self.passed:
+            verdict = "as stated"
+        return f"{line}; {verdict}"
 
     @property
-    def _misses(self) -> bool:
-        """Whether a law is held to how far off it is known to be."""
-        return any(isinstance(c, Miss) for c in self.comparisons)
+    def _misses(self) -> list[Miss]:
+        """Laws that are held to how far off they are known to be."""
+        return [c for c in self.comparisons if isinstance(c, Miss)]
 
     def _repr_html_(self) -> str:
         parts = []
@@ -203,7 +214,8 @@ class Evidence:
                 f"<tbody>{head}{body}</tbody>" if number else f"<thead>{head}</thead><tbody>{body}</tbody>"
             )
         line = html.escape(self._summary())
-        summary, table = f"<summary>{line}</summary>", f"<table>{''.join(parts)}</table>"
+        # Some windows show no mark at what can be opened, JupyterLab's among them: so a word says it.
+        summary, table = f"<summary>{line} (table)</summary>", f"<table>{''.join(parts)}</table>"
         return f'<details class="lrbs-check"{"" if self.folded else " open"}>{summary}{table}</details>'
 
 

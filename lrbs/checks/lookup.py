@@ -13,31 +13,32 @@ from lrbs.checks.evidence import Check
 
 __all__ = ["every", "find"]
 
+FOLDER = Path(__file__).parent
 NOT_CHECKS = ("comparison", "evidence", "findings", "lookup", "problems", "runs")
 
 
 def find(name: str) -> Check:
-    """The check of a name.
+    """The check of a name, with or without that of its module; no module loads but the one that holds it.
 
     Parameters
     ----------
     name : str
-        With or without that of its module.
+        Such as ``"muon.two_sided"`` or ``"two_sided"``.
 
     Returns
     -------
     callable
-        Without arguments, to Evidence.
+        Without arguments, to :class:`lrbs.checks.Evidence`.
 
     Raises
     ------
     LookupError
         If there is none.
     """
-    module_name, _, name = name.rpartition(".")
-    for module in [import_module(f"lrbs.checks.{module_name}")] if module_name else _modules():
-        if name in (checks := _checks(module)):
-            return checks[name]
+    module_name, _, function = name.rpartition(".")
+    for path in FOLDER.glob(f"{module_name or '*'}.py"):
+        if path.stem not in NOT_CHECKS and f"\ndef {function}() -> Rows:" in path.read_text(encoding="utf-8"):
+            return _checks(import_module(f"lrbs.checks.{path.stem}"))[function]
     raise LookupError(f"no check is named {name!r}")
 
 
@@ -64,6 +65,6 @@ def _checks(module: ModuleType) -> dict[str, Check]:
 
 
 def _modules() -> Iterator[ModuleType]:
-    for info in iter_modules([str(Path(__file__).parent)]):
+    for info in iter_modules([str(FOLDER)]):
         if info.name not in NOT_CHECKS:
             yield import_module(f"lrbs.checks.{info.name}")

@@ -103,7 +103,7 @@ def muon_alignment() -> Rows:
         truth = against_sample(f"simulated at B = {size:g} B_simple, and as stated", simulated, sample)
         error = truth.standard_error
         yield truth
-        yield missed(f"mean field, B = {size:g} B_simple", field, truth.reference, off, standard_error=error)
+        yield missed(f"mean field, B = {size:g} B_simple", field, (truth.reference, error), off)
 
 
 @check("approximation", where="alignment, spread 2, B = 0.1 B_simple")
@@ -198,7 +198,7 @@ def muon_surge() -> Rows:
         (0.019, -0.035, 0.012),
         strict=True,
     ):
-        yield missed(f"mean field η* at {b:g} B_simple", f, r, off, standard_error=se)
+        yield missed(f"mean field η* at {b:g} B_simple", f, (r, se), off)
 
 
 @check("approximation", where="two-sided η*, noise in 4 of 24 rows")
@@ -223,9 +223,8 @@ def noise_in_few_rows() -> Rows:
         missed(
             f"η*, {name}",
             expected_step(model, rule, size, method).optimal_lr,
-            run.optimal_lr,
+            (run.optimal_lr, run.optimal_lr_se),
             offs[name],
-            standard_error=float(run.optimal_lr_se),
         )
         for name, method in methods.items()
     ]

@@ -17,6 +17,7 @@ from lrbs.laws.averaging import ema_noise_factor
 from lrbs.laws.sign import mean_field_sign
 from lrbs.laws.update_rms import momentum_norm, signal_seen_by_rms
 from lrbs.model import LocalModel
+from lrbs.noise_scale.batch_sizes import noise_scale_from_batch_sizes
 from lrbs.noise_scale.estimate import NoiseScaleEstimate, spread
 from lrbs.noise_scale.gradients import noise_scale_from_workers
 from lrbs.noise_scale.logs import noise_scale_from_momentum, noise_scale_from_update_rms
@@ -54,6 +55,11 @@ def _second(few: Array) -> Array:
     return Euclidean().square(few - few.mean(axis=0)) / (len(few) - 1)
 
 
+def unit_model(trace: float) -> LocalModel:
+    """Thirty coordinates alike, |g| = 1."""
+    return LocalModel(np.full(30, 1 / np.sqrt(30)), np.full(30, trace / 30), np.ones(30))
+
+
 def estimates(true: float, signal: float, parts: int, trials: int, seed: int) -> list[NoiseScaleEstimate]:
     """Estimates from normal parts: tr(Sigma) known to a tenth, |g|^2 = 1 to 1/signal, correlation -1/2."""
     rng = np.random.default_rng(seed)
@@ -88,9 +94,7 @@ def coverage_where_noise_dominates() -> Rows:
     """One step of 16 workers, B_simple 1.25 and 125 times the batch: the jackknife covers too much."""
     over = 0.0
     for true, figure in ((160.0, 0.97), (16000.0, 0.99)):
-        gradient = np.full(30, 1 / np.sqrt(30))
-        model = LocalModel(gradient, np.full(30, true / 30), np.ones(30))
-        steps = draw_gradients(model, 8, (500, 16), 84)
+        steps = draw_gradients(unit_model(true), 8, (500, 16), 84)
         held, _ = coverage([noise_scale_from_workers(step, 8) for step in steps], true)
         yield stated(f"covered, B_simple/(W b) = {true / 128:g}", figure, held, 0.02)
         over = held - 0.95
@@ -110,6 +114,21 @@ def errors_of_one_pass() -> Rows:
             claimed = np.sqrt(np.mean([getattr(one, f"{part}_se") ** 2 for one in found]))
             # A deviation from 400 numbers is known to one part in sqrt(800); the claim, a little better.
             yield f"{symbol}, {name} gradient", expected, (claimed / scatter, 0.04 * expected)
+
+
+@check("Monte Carlo")
+def line_through_batch_sizes() -> Rows:
+    """Five batch sizes, twelve gradients each: both numbers, coverage, and how often a line is doubted."""
+    model, sizes = unit_model(300.0), np.array([8, 32, 128, 512, 2048])
+    squares = [np.sum(draw_gradients(model, B, (500, 12), 96 + k) ** 2, axis=-1) for k, B in enumerate(sizes)]
+    norms = np.sqrt(np.stack(squares, axis=-1))
+    found = [noise_scale_from_batch_sizes(trial.ravel(), np.tile(sizes, 12)) for trial in norms]
+    yield "tr Σ", 300.0, [one.trace for one in found]
+    yield "‖g‖²", 1.0, [one.squared_gradient for one in found]
+    yield "95 % intervals that hold it", 0.95, (coverage(found, 300.0)[0], 0.01)
+    yield "p below 0.05, a straight line", 0.05, (np.mean([one.p_value < 0.05 for one in found]), 0.01)
+    bent = [noise_scale_from_batch_sizes(trial.ravel() ** 1.5, np.tile(sizes, 12)) for trial in norms[:50]]
+    yield holds("a bent one is doubted", all(one.p_value < 0.01 for one in bent))
 
 
 @check("Monte Carlo")

@@ -278,7 +278,7 @@ def best_exponent() -> Rows:
     for name, (model, alpha, error) in cases.items():
         B = sizes * model.simple_noise_scale
         true = expected_step(model, SignSGD(), B, exact).optimal_lr
-        limit, scale, exponent = fit_power_saturation(B, true)
+        limit, scale, exponent = fit_power_saturation(B, true, even_unresolved=True)
         errors[name] = float(np.abs(power_saturation(B, limit, scale, exponent) / true - 1).max())
         yield stated(f"{name}: exponent", alpha, exponent, 0.01)
         yield stated(f"{name}: largest error", error, errors[name], 0.02)

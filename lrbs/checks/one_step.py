@@ -45,7 +45,7 @@ def _off_on_a_network(share: float, offs: tuple[float, ...]) -> Rows:
     cases = (("Adam", 4), ("Adam", 64), ("SignSGD", 4), ("SignSGD", 64))
     for (rule, size), off in zip(cases, offs, strict=True):
         predicted, real, error = found[rule, size]
-        yield missed(f"η* of {rule}, B = {size}", predicted, real, off, standard_error=error)
+        yield missed(f"η* of {rule}, B = {size}", predicted, (real, error), off)
 
 
 def _predicted_and_real(share: float) -> dict[tuple[str, int], tuple[float, float, float]]:

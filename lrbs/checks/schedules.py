@@ -9,12 +9,10 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from lrbs.checks.evidence import Rows, against_sample, check, missed, near, stated
+from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
+from lrbs.checks.runs import sgd_to_target, slow_runs
 from lrbs.laws.clock import Cluster
-from lrbs.laws.practice import (
-    cautious_lr,
-    kept_progress,
-    max_lr_from_search,
-)
+from lrbs.laws.practice import cautious_lr, kept_progress, max_lr_from_search
 from lrbs.laws.quadratic import Quadratic, sgd_cloud
 from lrbs.laws.scaling import linear_rule, rms_update_length, update_length
 from lrbs.laws.schedules import (
@@ -38,8 +36,6 @@ from lrbs.validation import Array
 
 if TYPE_CHECKING:
     from lrbs.lab import Dataset, SoftmaxRegression
-from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
-from lrbs.checks.runs import sgd_to_target, slow_runs
 
 
 # ------------------------------------------------------------------------------------ the beginning

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import least_squares
 from scipy.sparse.linalg import LinearOperator
+from scipy.special import fdtri
 
 from lrbs.approximations import exact
 from lrbs.model import LocalModel
@@ -17,12 +18,20 @@ from lrbs.step import loss_decrease
 from lrbs.validation import Array, plain, positive, real_array, vector
 
 __all__ = [
+    "SaturationFit",
     "fit_power_saturation",
+    "fit_saturation",
     "implied_noise_scale",
     "normalised_batch_size",
     "power_saturation",
     "preconditioned_limits",
 ]
+
+REACH = 7.0  # powers of e beyond the points, within which noise scales are searched
+GROW = 12  # doublings of the region of an interval
+FALLS = 8.0  # twice the logarithm of the likelihood, by which an arch must win
+FALLEN = 3.0  # standard deviations by which the arch must fall from its peak to the last batch size
+ROUNDING = 1e-9  # of a logarithm: scatter below it is none
 
 
 def normalised_batch_size(batch_size: ArrayLike, noise_scale: ArrayLike) -> Array:
@@ -81,37 +90,272 @@ def power_saturation(
     return plain(real_array(limit, "limit") * beta ** (2 * float(positive(exponent, "exponent"))))
 
 
-def fit_power_saturation(batch_size: ArrayLike, learning_rate: ArrayLike) -> tuple[float, float, float]:
+@dataclass(frozen=True, eq=False)
+class SaturationFit:
+    """A :func:`power_saturation` fitted to a curve; unpacks as (limit, noise_scale, exponent).
+
+    Attributes
+    ----------
+    limit, noise_scale, exponent : float
+        In units of the learning rate, in samples, and a number.
+    covariance : ndarray, shape (3, 3)
+        Of (ln limit, ln noise_scale, ln exponent), from the curvature at the best fit.
+    residuals : ndarray, shape (n,)
+        ln learning_rate minus the curve.
+    freedom : int
+        Number of points less that of what was fitted.
+    search : object
+        The sums of squares, from which intervals come.
+    """
+
+    limit: float
+    noise_scale: float
+    exponent: float
+    covariance: Array
+    residuals: Array
+    freedom: int
+    search: _Search = field(repr=False)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter((self.limit, self.noise_scale, self.exponent))
+
+    @property
+    def scatter(self) -> float:
+        """Root mean square of the residuals, for as many degrees of freedom as are left."""
+        return float(np.sqrt(np.sum(self.residuals**2) / self.freedom))
+
+    @property
+    def limit_se(self) -> float:
+        """Standard error of `limit`."""
+        return self.limit * float(np.sqrt(self.covariance[0, 0]))
+
+    @property
+    def noise_scale_se(self) -> float:
+        """Standard error of `noise_scale`; the interval is not symmetric, and says more."""
+        return self.noise_scale * float(np.sqrt(self.covariance[1, 1]))
+
+    @property
+    def exponent_se(self) -> float:
+        """Standard error of `exponent`; 0 if it was fixed."""
+        return self.exponent * float(np.sqrt(self.covariance[2, 2]))
+
+    def interval(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
+        """Confidence intervals by name: what a fit of the others does not contradict (profiles, F test).
+
+        Parameters
+        ----------
+        level : float
+            Probability in (0, 1).
+
+        Returns
+        -------
+        dict
+            An end is 0 or inf where nothing within a factor of 1000 beyond the points is contradicted.
+
+        Raises
+        ------
+        ValueError
+            If `level` is not in (0, 1).
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must be in (0, 1); got {level!r}")
+        return self.search.interval(level, self)
+
+    def __str__(self) -> str:
+        (a, b), (c, d), (e, f) = self.interval().values()
+        power = f"{e:.2g} to {f:.2g}" if self.exponent_se else "fixed"
+        return (
+            f"noise scale {self.noise_scale:.3g}, {c:.3g} to {d:.3g}; limit {self.limit:.3g}, {a:.3g} to "
+            f"{b:.3g}; exponent {self.exponent:.3g}, {power} (95 %)"
+        )
+
+
+def fit_power_saturation(
+    batch_size: ArrayLike, learning_rate: ArrayLike, *, even_unresolved: bool = False
+) -> SaturationFit:
     """Limit, noise scale and exponent of the :func:`power_saturation` nearest to a curve, in logarithms.
 
     Parameters
     ----------
     batch_size, learning_rate : array_like, shape (n,)
-        Positive, n >= 3.
+        Positive, n >= 4, of three batch sizes or more.
+    even_unresolved : bool, optional
+        Give the nearest curve in any case: to compare shapes, not to read its numbers.
 
     Returns
     -------
-    (limit, noise_scale, exponent) : tuple of float
+    SaturationFit
+        With errors; also unpacks as (limit, noise_scale, exponent).
 
     Raises
     ------
     ValueError
-        If there are fewer than three points, shapes differ, or an entry is not positive.
+        If a simpler curve is not contradicted (F test at 95 %), and so no number exists: a constant (no
+        rise), a power of B (no level), an exponential of -1/B (a rise too sharp for any exponent); or if the
+        curve falls again. Three free numbers take many batch sizes: :func:`fit_saturation` takes fewer.
     """
-    B, eta = (
-        positive(vector(batch_size, "batch_size"), "batch_size"),
-        positive(learning_rate, "learning_rate"),
-    )
-    if B.size < 3 or eta.shape != B.shape:
-        raise ValueError(f"learning_rate must be three or more, one a batch size; got shape {eta.shape}")
+    return _Search(batch_size, learning_rate, None).fit(even_unresolved)
 
-    def gap(logs: Array) -> Array:
-        limit, noise_scale, exponent = np.exp(logs)
-        return plain(np.log(power_saturation(B, limit, noise_scale, exponent) / eta))
 
-    start = np.log([eta.max(), np.sqrt(B.min() * B.max()), 0.5])
-    limit, noise_scale, exponent = np.exp(least_squares(gap, start, xtol=1e-12, ftol=1e-12).x)
-    return float(limit), float(noise_scale), float(exponent)
+def fit_saturation(batch_size: ArrayLike, learning_rate: ArrayLike, exponent: float = 1.0) -> SaturationFit:
+    """Limit and noise scale of the nearest curve with a known exponent.
+
+    Parameters
+    ----------
+    batch_size, learning_rate : array_like, shape (n,)
+        Positive, n >= 3, of three batch sizes or more.
+    exponent : float, optional
+        1 for SGD (1/learning_rate is then a line in 1/B), 1/2 for sign-like rules.
+
+    Returns
+    -------
+    SaturationFit
+
+    Raises
+    ------
+    ValueError
+        If a constant or a power of B is not contradicted (F test at 95 %), or the curve falls again.
+    """
+    return _Search(batch_size, learning_rate, float(positive(exponent, "exponent", 0))).fit()
+
+
+class _Search:
+    """Sums of squares over noise scales and exponents, the limit being the mean of what is left."""
+
+    def __init__(self, batch_size: ArrayLike, learning_rate: ArrayLike, exponent: float | None) -> None:
+        self.B = positive(vector(batch_size, "batch_size"), "batch_size")
+        self.eta = positive(vector(learning_rate, "learning_rate", self.B.size), "learning_rate")
+        self.free, self.numbers = exponent is None, 3 if exponent is None else 2
+        if self.B.size <= self.numbers or np.unique(self.B).size < 3:
+            raise ValueError(
+                f"batch_size must hold {self.numbers + 1} points or more at 3 sizes or more, for "
+                f"{self.numbers} unknowns and their errors; got {self.B.size} at {np.unique(self.B).size}"
+            )
+        self.y, self.freedom = np.log(self.eta), self.B.size - self.numbers
+        powers = (np.log(0.02), np.log(50.0)) if self.free else (np.log(exponent or 1.0),) * 2
+        ends = np.log([self.B.min(), self.B.max()]) + REACH * np.array([-1, 1])
+        self.box = np.array([ends, powers])
+
+    def left(self, log_scale: Array, log_exponent: Array) -> tuple[Array, Array]:
+        """ln limit, and the sum of squares, for each pair."""
+        shape = -np.exp(log_exponent)[..., None] * np.log1p(np.exp(log_scale)[..., None] / self.B)
+        gaps = self.y - shape
+        level = gaps.mean(axis=-1)
+        return level, np.sum((gaps - level[..., None]) ** 2, axis=-1)
+
+    def line(self, *columns: Array) -> tuple[Array, float]:
+        """Coefficients and sum of squares of ln eta as a combination of columns."""
+        matrix = np.stack([np.ones_like(self.B), *columns], axis=1)
+        found = np.linalg.lstsq(matrix, self.y, rcond=None)[0]
+        return found, float(np.sum((self.y - matrix @ found) ** 2))
+
+    def nearest(self) -> tuple[Array, float]:
+        """(ln noise_scale, ln exponent) of the best fit, and its sum of squares: a grid, then a search."""
+        from scipy.optimize import least_squares
+
+        grid = np.meshgrid(_axis(self.box[0], 81), _axis(self.box[1], 41 if self.free else 1))
+        best = int(np.argmin(self.left(*grid)[1]))
+        start = np.array([axis.ravel()[best] for axis in grid])
+
+        def gaps(at: Array) -> Array:
+            log_scale, log_exponent = at if self.free else (at[0], start[1])
+            rest = self.y + np.exp(log_exponent) * np.log1p(np.exp(log_scale) / self.B)
+            return np.asarray(rest - rest.mean())
+
+        among = self.box[: 2 if self.free else 1]
+        margin = 1e-9 * (among[:, 1] - among[:, 0])
+        inside = np.clip(start[: len(among)], among[:, 0] + margin, among[:, 1] - margin)
+        found = least_squares(gaps, inside, bounds=(among[:, 0], among[:, 1]), xtol=1e-12, ftol=1e-12)
+        return np.append(found.x, start[len(found.x) :]), float(np.sum(found.fun**2))
+
+    def fit(self, even_unresolved: bool = False) -> SaturationFit:
+        at, least = self.nearest()
+        self.least = max(least, self.B.size * ROUNDING**2)
+        if not even_unresolved:
+            self.refuse()
+        level = float(self.left(*at)[0])
+        ratio, power = np.exp(at[0]) / self.B, np.exp(at[1])
+        slopes = [np.ones_like(ratio), -power * ratio / (1 + ratio), -power * np.log1p(ratio)]
+        used = np.stack(slopes[: self.numbers], axis=1)
+        covariance = np.zeros((3, 3))
+        within = np.linalg.inv(used.T @ used) * self.least / self.freedom
+        covariance[: self.numbers, : self.numbers] = within
+        limit, scale = float(np.exp(level)), float(np.exp(at[0]))
+        residuals = np.asarray(np.log(self.eta / power_saturation(self.B, limit, scale, float(power))))
+        return SaturationFit(limit, scale, float(power), covariance, residuals, self.freedom, self)
+
+    def refuse(self) -> None:
+        """Say why there is nothing to be fitted, if there is not."""
+        logs, allowed = np.log(self.B), self.threshold(0.95)
+        (_, slope), power = self.line(logs)
+        arch, bent = self.line(logs, logs**2)
+        what, n, flat = f"these {self.B.size} points", self.B.size, self.line()[1]
+        bent, peak = max(bent, n * ROUNDING**2), -arch[1] / (2 * arch[2]) if arch[2] < 0 else np.inf
+        # A corner levels off too, faster than any exponent; it has as many unknowns as an arch.
+        corner = min(self.line(np.minimum(logs, at))[1] for at in _axis(np.sort(logs)[[1, -1]], 99))
+        better = n * np.log(max(min(self.least, corner), n * ROUNDING**2) / bent)
+        curved = n > 3 and (flat / bent - 1) * (n - 3) / 2 > fdtri(2, n - 3, 0.99)
+        fallen = (
+            -arch[2] * (logs.max() - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))
+        )  # in units of the scatter
+        if logs.min() < peak < logs.max() and curved and better > FALLS and fallen > FALLEN:
+            raise ValueError(
+                f"learning_rate must not fall again; that of {what} peaks near B = {np.exp(peak):.3g}, and "
+                "an arch fits far better than what levels off, smoothly or at a corner: fit the rising side"
+            )
+        if flat <= allowed or slope <= 0:
+            raise ValueError(
+                f"learning_rate must rise with batch_size; a constant is not contradicted by {what}: the "
+                "noise scale may lie below all of them; add smaller batches or repeats"
+            )
+        if power <= allowed:
+            raise ValueError(
+                f"learning_rate must level off; a power of the batch size, {slope:.2g}, is not contradicted "
+                f"by {what}: the noise scale may lie above all of them; add larger batches or repeats"
+            )
+        if self.free and self.line(1 / self.B)[1] <= allowed:
+            raise ValueError(
+                f"exponent is not resolved by {what}: they rise so sharply, or scatter so much, that any "
+                "large one will do, with a noise scale as small; fix it, fit_saturation(..., exponent=1) or "
+                "1/2, or add smaller batches"
+            )
+
+    def threshold(self, level: float) -> float:
+        """Largest sum of squares that one more free number does not contradict."""
+        return self.least * (1 + float(fdtri(1, self.freedom, level)) / self.freedom)
+
+    def interval(self, level: float, fit: SaturationFit) -> dict[str, tuple[float, float]]:
+        allowed = self.threshold(level)
+        at = np.log([fit.noise_scale, fit.exponent])
+        half = 4 * np.sqrt(np.diag(fit.covariance)[1:] * fdtri(1, self.freedom, level)) + 1e-9
+        box = np.stack([at - half, at + half], axis=1)
+        for _ in range(GROW):
+            box = np.clip(box, self.box[:, :1], self.box[:, 1:])
+            axes = [_axis(box[0], 161), _axis(box[1], 161 if self.free else 1)]
+            levels, sums = self.left(*np.meshgrid(*axes))
+            inside = sums <= allowed
+            columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
+            touched = np.array(
+                [[columns[0] == 0, columns[-1] == 160], [rows[0] == 0, rows[-1] == len(axes[1]) - 1]]
+            ) & (box != self.box)
+            if not touched.any():
+                break
+            box += touched * (box[:, 1] - box[:, 0])[:, None] * np.array([-1, 1])
+        spread = np.sqrt((allowed - sums[inside]) / self.B.size)
+        limits = np.array([(levels[inside] - spread).min(), (levels[inside] + spread).max()])
+        ends = np.exp([limits, axes[0][columns[[0, -1]]], axes[1][rows[[0, -1]]]])
+        # At an end of what was searched nothing is known.
+        open_ends = np.array([[columns[0] == 0, columns[-1] == 160], [rows[0] == 0, rows[-1] == 160]])
+        ends[1:][open_ends & (box == self.box)] = np.nan
+        ends[1:] = np.where(np.isnan(ends[1:]), [0, np.inf], ends[1:])
+        if np.isinf(ends[1, 1]):
+            ends[0, 1] = np.inf
+        names = ("limit", "noise_scale", "exponent")
+        return {name: (float(a), float(b)) for name, (a, b) in zip(names, ends, strict=True)}
+
+
+def _axis(ends: Array, points: int) -> Array:
+    return np.linspace(ends[0], ends[1], points)
 
 
 def preconditioned_limits(

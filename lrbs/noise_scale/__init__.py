@@ -6,6 +6,7 @@ all where a denominator comes near zero.
 """
 
 from lrbs.noise_scale.along import noise_scales
+from lrbs.noise_scale.batch_sizes import noise_scale_from_batch_sizes
 from lrbs.noise_scale.estimate import NoiseScaleEstimate
 from lrbs.noise_scale.gradients import noise_scale_from_workers
 from lrbs.noise_scale.logs import noise_scale_from_momentum, noise_scale_from_update_rms
@@ -24,6 +25,7 @@ __all__ = [
     "Norm",
     "Nuclear",
     "RunningNoiseScale",
+    "noise_scale_from_batch_sizes",
     "noise_scale_from_momentum",
     "noise_scale_from_samples",
     "noise_scale_from_two_batches",

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtr, ndtri, stdtrit
 
 from lrbs.validation import Array, fraction, positive
 
 __all__ = ["NoiseScaleEstimate"]
+
+FAR = 4.0  # standard errors below zero
+CAUSES = (
+    "more steps will not mend that. Are the parts independent draws at one set of weights, losses means "
+    "(or reduction='sum' said), batch sizes right, and all norms of gradients before clipping?"
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,12 @@ class NoiseScaleEstimate:
         What a batch size counts: "samples" or "tokens".
     freedom : float
         Degrees of freedom of `covariance`: number of independent parts that it comes from, less one.
+    skipped : int
+        Steps left out because they had inf or nan.
+    p_value : float
+        Of a test whether the model fits, where an estimator has one; else nan.
+    note : str
+        What else there is to know, printed with the estimate.
     """
 
     trace: float
@@ -36,6 +48,9 @@ class NoiseScaleEstimate:
     covariance: Array
     unit: str = "samples"
     freedom: float = np.inf
+    skipped: int = 0
+    p_value: float = np.nan
+    note: str = ""
 
     @property
     def trace_se(self) -> float:
@@ -57,9 +72,11 @@ class NoiseScaleEstimate:
             If they do not: the 95 % interval has no end. Whoever wants the ratio all the same, to average it
             or to draw it with its interval, takes `point_estimate`.
         """
-        if not self.resolved:
+        if not self.resolved and not self.contradiction:
             point = self.point_estimate  # which says so where there is not even a ratio
-            raise ValueError(f"{self}; point_estimate is {_short(point)}: use more steps or larger batches")
+            raise ValueError(
+                f"{self}; point_estimate is {short_number(point)}: use more steps or larger batches"
+            )
         return self.point_estimate
 
     @property
@@ -69,20 +86,39 @@ class NoiseScaleEstimate:
         Raises
         ------
         ValueError
-            If the estimate of |g|^2 is not positive, or that of tr(Sigma) is negative, which losses that are
-            sums, taken for means, do.
+            If either estimate is negative, or |g|^2 zero. The error tells too little data, which more steps
+            mend, from a `contradiction`, which they never do.
         """
-        if self.trace < 0:
-            raise ValueError(
-                f"the estimate of tr(Sigma) is negative, {self.trace:.3g} with standard error "
-                f"{self.trace_se:.2g}: are gradients those of means over so many samples, as was said?"
-            )
-        if self.squared_gradient <= 0:
-            raise ValueError(
-                f"not resolved with this much data: the estimate of |g|^2 is {self.squared_gradient:.3g} "
-                f"with standard error {self.squared_gradient_se:.2g}; use more steps or larger batches"
-            )
+        if self.contradiction:
+            raise ValueError(f"{self.contradiction}: {CAUSES}")
+        for name, value, error, bad in (
+            ("|g|^2", self.squared_gradient, self.squared_gradient_se, self.squared_gradient <= 0),
+            ("tr(Sigma)", self.trace, self.trace_se, self.trace < 0),
+        ):
+            if bad:
+                raise ValueError(
+                    f"not resolved with this much data: the estimate of {name} is {value:.3g} with standard "
+                    f"error {error:.2g}; use more steps or larger batches"
+                )
         return self.trace / self.squared_gradient
+
+    @property
+    def contradiction(self) -> str:
+        """What the data say that no data of the model would; empty if they do not.
+
+        Both numbers are squares. An estimate as far below zero as chance brings it once in thirty thousand
+        times (four standard errors; by Student's t, for the degrees of freedom that there are) is none:
+        parts are not independent draws at one set of weights, or something else than was said.
+        """
+        limit = FAR if np.isinf(self.freedom) else float(stdtrit(self.freedom, ndtr(FAR)))
+        for name, value, error in (
+            ("tr(Sigma)", self.trace, self.trace_se),
+            ("|g|^2", self.squared_gradient, self.squared_gradient_se),
+        ):
+            if value < -limit * error:
+                far = f"{-value / error:.3g} standard errors" if error else f"{-value:.3g}"
+                return f"contradicted: {name} came out {far} below zero"
+        return ""
 
     @property
     def simple_noise_scale_se(self) -> float:
@@ -165,32 +201,34 @@ class NoiseScaleEstimate:
 
     def __str__(self) -> str:
         low, high = self.interval()
+        notes = f"{self.skipped} left out" if self.skipped else "", self.note
+        more = "".join(f"; {note}" for note in notes if note)
         if np.isfinite(high):
-            shown = f"{_short(self.point_estimate)} {self.unit}, {_short(low)} to {_short(high)} (95 %)"
-            return f"noise scale {shown}"
-        if self.trace < 0:
-            return "noise scale not resolved: tr(Sigma) came out negative"
+            point, least, most = (short_number(x) for x in (self.point_estimate, low, high))
+            return f"noise scale {point} {self.unit}, {least} to {most} (95 %){more}"
+        if self.contradiction:
+            return f"noise scale {self.contradiction}{more}"
         if 0 < low < np.inf:
-            return f"noise scale not resolved: above {_short(low)} {self.unit} (95 %)"
-        return "noise scale not resolved with this much data"
+            return f"noise scale not resolved: above {short_number(low)} {self.unit} (95 %){more}"
+        return f"noise scale not resolved with this much data{more}"
 
 
-def _short(number: float) -> str:
+def short_number(number: float) -> str:
     """Three digits, without an exponent below a million."""
     return f"{float(f'{number:.3g}'):g}"
 
 
-def spread(pairs: Array, unit: str) -> NoiseScaleEstimate:
+def spread(pairs: Array, unit: str, skipped: int = 0) -> NoiseScaleEstimate:
     """Mean of independent estimates (n, 2) of trace and |g|^2, with errors from their spread."""
     mean, covariance = pairs.mean(axis=0), np.cov(pairs, rowvar=False) / len(pairs)
-    return NoiseScaleEstimate(float(mean[0]), float(mean[1]), covariance, unit, len(pairs) - 1)
+    return NoiseScaleEstimate(float(mean[0]), float(mean[1]), covariance, unit, len(pairs) - 1, skipped)
 
 
-def jackknife(whole: Array, left_out: Array, unit: str) -> NoiseScaleEstimate:
+def jackknife(whole: Array, left_out: Array, unit: str, skipped: int = 0) -> NoiseScaleEstimate:
     """Estimate (2,) of all parts, with errors from the estimates (parts, 2) without one of them.
 
     Errs on the safe side: what is quadratic in the noise counts twice in its variance.
     """
     parts = len(left_out)
     covariance = (parts - 1) * np.cov(left_out, rowvar=False, bias=True)
-    return NoiseScaleEstimate(float(whole[0]), float(whole[1]), covariance, unit, parts - 1)
+    return NoiseScaleEstimate(float(whole[0]), float(whole[1]), covariance, unit, parts - 1, skipped)

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from lrbs.laws.averaging import ema_noise_factor
 from lrbs.laws.update_rms import signal_from_momentum_ratio, signal_from_update_rms
 from lrbs.noise_scale.estimate import NoiseScaleEstimate, jackknife
-from lrbs.validation import Array, positive
+from lrbs.noise_scale.gradients import SKIP
+from lrbs.validation import Array, positive, real_array
 
 __all__ = ["noise_scale_from_momentum", "noise_scale_from_update_rms"]
 
@@ -27,6 +28,7 @@ def noise_scale_from_momentum(
     batch_size: float,
     *,
     unit: str = "samples",
+    skip_nonfinite: bool = False,
 ) -> NoiseScaleEstimate:
     """Noise scale from the norms of the averaged gradient and of the batch gradient, step by step.
 
@@ -36,12 +38,18 @@ def noise_scale_from_momentum(
     ----------
     momentum_norms, gradient_norms : array_like, shape (steps,)
         |m_t| and |g_t| of consecutive steps, after the average has settled. m is the normalised average,
-        (1 - momentum) times the buffer of libraries that keep the sum.
+        (1 - momentum) times the buffer of libraries that keep the sum. Both of gradients before clipping,
+        or both after: PyTorch's ``clip_grad_norm_`` returns the norm before, while Adam's ``exp_avg`` holds
+        clipped gradients, and from the two together the noise scale comes out far too large, or
+        contradicted. Where clipping was at work, take the norm again after it; the noise scale is then that
+        of clipped gradients.
     momentum : float
     batch_size : float
         In `unit`.
     unit : str, optional
         What `batch_size` counts.
+    skip_nonfinite : bool, optional
+        Leave out steps with inf or nan, which an optimiser under mixed precision skips too; count them.
 
     Returns
     -------
@@ -56,18 +64,14 @@ def noise_scale_from_momentum(
     ValueError
         Logs of unequal length, or shorter than nine memories (1 + momentum)/(1 - momentum).
     """
-    m, g = positive(momentum_norms, "momentum_norms", 1), positive(gradient_norms, "gradient_norms", 1)
-    if m.shape != g.shape:
-        raise ValueError(
-            f"momentum_norms and gradient_norms must be of the same steps; got {m.size}, {g.size}"
-        )
+    (m, g), skipped = _logs(skip_nonfinite, momentum_norms=momentum_norms, gradient_norms=gradient_norms)
     size = float(positive(batch_size, "batch_size", ndim=0))
 
     def moments(squares: Array) -> Array:
         signal = float(signal_from_momentum_ratio(np.sqrt(squares[0] / squares[1]), momentum))
         return squares[1] / (1 + signal) * np.array([size, signal])
 
-    return _read(np.stack([m**2, g**2], axis=1), moments, momentum, unit)
+    return _read(np.stack([m**2, g**2], axis=1), moments, momentum, unit, skipped)
 
 
 def noise_scale_from_update_rms(
@@ -77,6 +81,7 @@ def noise_scale_from_update_rms(
     *,
     beta2: float | None = None,
     unit: str = "samples",
+    skip_nonfinite: bool = False,
 ) -> NoiseScaleEstimate:
     """Noise scale from the RMS of Adam's updates, step by step: turns 11267.9 round, on the mean square.
 
@@ -92,6 +97,8 @@ def noise_scale_from_update_rms(
         If given, the level of pure noise is corrected for the fluctuations of v (11267.tfinite).
     unit : str, optional
         What `batch_size` counts.
+    skip_nonfinite : bool, optional
+        Leave out steps with inf or nan, and count them in `skipped`.
 
     Returns
     -------
@@ -106,17 +113,28 @@ def noise_scale_from_update_rms(
     ValueError
         A mean square that is not below 1, or a log shorter than nine memories of the first average.
     """
-    rms = positive(update_rms, "update_rms", 1)
+    (rms,), skipped = _logs(skip_nonfinite, update_rms=update_rms)
     size = float(positive(batch_size, "batch_size", ndim=0))
 
     def moments(squares: Array) -> Array:
         return np.array([size, float(signal_from_update_rms(np.sqrt(squares[0]), beta1, beta2))])
 
-    return _read(rms[:, None] ** 2, moments, beta1, unit)
+    return _read(rms[:, None] ** 2, moments, beta1, unit, skipped)
+
+
+def _logs(skip: bool, **logs: ArrayLike) -> tuple[list[Array], int]:
+    """Logs of the same steps, positive; and how many steps were left out."""
+    arrays = [real_array(log, name, 1, finite=not skip, hint=SKIP) for name, log in logs.items()]
+    if len({array.size for array in arrays}) > 1:
+        sizes = ", ".join(f"{array.size}" for array in arrays)
+        raise ValueError(f"{' and '.join(logs)} must be of the same steps; got {sizes}")
+    kept = np.isfinite(np.sum(arrays, axis=0))
+    arrays = [positive(array[kept], name) for name, array in zip(logs, arrays, strict=True)]
+    return arrays, int(np.sum(~kept))
 
 
 def _read(
-    squares: Array, moments: Callable[[Array], Array], momentum: float, unit: str
+    squares: Array, moments: Callable[[Array], Array], momentum: float, unit: str, skipped: int
 ) -> NoiseScaleEstimate:
     """Moments of the mean over steps, with the jackknife over stretches of the log."""
     length = ceil(_MEMORIES / ema_noise_factor(momentum))
@@ -128,4 +146,5 @@ def _read(
         )
     stretches = np.array_split(squares, parts)
     left_out = [np.concatenate(stretches[:k] + stretches[k + 1 :]).mean(axis=0) for k in range(parts)]
-    return jackknife(moments(squares.mean(axis=0)), np.array([moments(mean) for mean in left_out]), unit)
+    rest = np.array([moments(mean) for mean in left_out])
+    return jackknife(moments(squares.mean(axis=0)), rest, unit, skipped)

@@ -56,6 +56,7 @@ def _bent(B: Array, scale: Array, exponent: float, beyond: float) -> Array:
 _NONE = np.ones(1)
 _EXPONENTS = np.linspace(0.4, 1.2, 41)
 
+#: Laws that the public sweeps are held against, by name.
 CANDIDATES: Mapping[str, Candidate] = MappingProxyType(
     {
         "constant": Candidate(lambda B, _: np.ones(np.broadcast(B, _).shape), _NONE, {}),

@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
+from scipy.special import log_ndtr
 from scipy.stats import chi2
 from scipy.stats import t as student
 
 from lrbs.tradeoff import law
-from lrbs.validation import Array, plain, positive, vector
+from lrbs.validation import Array, positive, vector
 
 __all__ = ["PredictedSteps", "TradeoffFit", "fit_tradeoff"]
 
 # Batch sizes this many powers of e beyond those measured are searched for the critical one.
 MARGIN = 7.0
+ALIKE = 0.02  # sizes, steps or examples that differ by less are one
+DOUBTFUL = 0.01
+Mask = NDArray[np.bool_]
+ROUNDS = 100  # of what is missing from the curve and the curve from what is missing
+ROUNDING = 1e-9  # scatter of logarithms that is none
+NEVER = "for a run that never reached the loss enter the steps that it ran, and False in arrived"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +58,13 @@ class TradeoffFit:
     covariance : ndarray, shape (2, 2)
         Of (ln min_steps, ln min_examples).
     residuals : ndarray, shape (runs,)
-        ln S minus the curve; in standard errors of ln S if those were given.
+        ln S minus the curve; in standard errors of ln S if those were given. nan for runs that did not
+        arrive.
     freedom : int or None
         Degrees of freedom that the errors were estimated with; None if they were given.
+    bend : tuple of float
+        The part of the residuals that goes as (ln B)^2, positive for a U, and its standard error; nan for
+        three runs.
     """
 
     min_steps: float
@@ -61,6 +72,7 @@ class TradeoffFit:
     covariance: Array
     residuals: Array
     freedom: int | None
+    bend: tuple[float, float] = (np.nan, np.nan)
 
     @property
     def critical_batch_size(self) -> float:
@@ -89,7 +101,22 @@ class TradeoffFit:
         The scatter of ln S around the curve or, if errors were given, that scatter in units of them: about
         1 when the curve is right and the errors are.
         """
-        return float(np.sqrt(np.sum(self.residuals**2) / (self.residuals.size - 2)))
+        return float(np.sqrt(np.nansum(self.residuals**2) / self._free))
+
+    @property
+    def _free(self) -> int:
+        return int(np.sum(np.isfinite(self.residuals))) - 2
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What speaks against the curve; its intervals then do not cover. Empty if nothing does."""
+        value, error = self.bend
+        freedom = np.inf if self.freedom is None else self.freedom - 1
+        p = 2 * float(student.sf(abs(value) / error, freedom)) if error > 0 else 1.0
+        if not p < DOUBTFUL:
+            return ()
+        shape = "a U" if value > 0 else "an arch"
+        return (f"residuals form {shape} (p = {p:.1g}): the runs do not lie on a hyperbola",)
 
     @property
     def p_value(self) -> float:
@@ -102,7 +129,7 @@ class TradeoffFit:
         """
         if self.freedom is not None:
             raise ValueError("p_value needs errors of the runs: give fit_tradeoff a relative_error")
-        return float(chi2.sf(np.sum(self.residuals**2), self.residuals.size - 2))
+        return float(chi2.sf(np.nansum(self.residuals**2), self._free))
 
     def interval(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Confidence intervals of the three numbers, by name; symmetric on a logarithmic scale.
@@ -154,6 +181,12 @@ class TradeoffFit:
         error = np.sqrt(np.einsum("...i,ij,...j->...", slopes, self.covariance, slopes))
         return PredictedSteps(S, S * error, S * np.exp(-width * error), S * np.exp(width * error))
 
+    def __str__(self) -> str:
+        parts = []
+        for name, (low, high) in self.interval().items():
+            parts.append(f"{name} {getattr(self, name):.3g}, {low:.3g} to {high:.3g}")
+        return "; ".join([f"{'; '.join(parts)} (95 %)", *self.warnings])
+
     def _relative_se(self, steps_power: int, examples_power: int) -> float:
         powers = np.array([steps_power, examples_power])
         return float(np.sqrt(powers @ self.covariance @ powers))
@@ -166,7 +199,11 @@ class TradeoffFit:
 
 
 def fit_tradeoff(
-    batch_size: ArrayLike, steps: ArrayLike, *, relative_error: ArrayLike | None = None
+    batch_size: ArrayLike,
+    steps: ArrayLike,
+    *,
+    relative_error: ArrayLike | None = None,
+    arrived: ArrayLike | None = None,
 ) -> TradeoffFit:
     """Fit S = S_min + E_min/B to the steps that runs needed to one loss at several batch sizes.
 
@@ -179,17 +216,22 @@ def fit_tradeoff(
     relative_error : array_like, optional
         Standard error of ln S, for all runs or for each. Without it the errors are estimated from the
         scatter around the curve.
+    arrived : array_like of bool, shape (runs,), optional
+        False for a run that was stopped before it reached the loss: its steps count as *at least so many*
+        (a censored observation with normal errors of ln S). Left out, or entered as if it had arrived,
+        such a run biases the fit.
 
     Returns
     -------
     TradeoffFit
-        Source: 10542.d48.
+        Look at its `warnings`. Source: 10542.d48.
 
     Raises
     ------
     ValueError
         If the runs do not show both limits, steps that fall as 1/B and steps that no longer fall: then
-        one of the two numbers is not resolved by them.
+        one of the two numbers is not resolved by them. Runs of equal examples, or of equal steps, are told
+        apart: they are budgets, not runs to one loss.
 
     Examples
     --------
@@ -200,41 +242,134 @@ def fit_tradeoff(
     100.0
     """
     B = positive(vector(batch_size, "batch_size"), "batch_size")
-    S = positive(vector(steps, "steps", B.size), "steps")
-    if B.size < 3:
-        raise ValueError(f"batch_size must hold 3 or more runs for 2 unknowns; got {B.size}")
+    S = positive(vector(steps, "steps", B.size, hint=NEVER), "steps")
+    there = np.ones(B.size, dtype=bool) if arrived is None else _booleans(arrived, B.size)
+    if there.sum() < 3:
+        of = "" if there.all() else " that arrived"
+        raise ValueError(f"batch_size must hold 3 or more runs{of} for 2 unknowns; got {there.sum()}")
     if relative_error is not None and np.shape(relative_error) not in ((), B.shape):
         raise ValueError(
             f"relative_error must be a number or have shape {B.shape}; got {np.shape(relative_error)}"
         )
+    sizes = B[there]
+    if sizes.max() < (1 + ALIKE) * sizes.min():
+        raise ValueError(
+            f"batch_size must hold several sizes for a curve; got {sizes.size} runs at one, {sizes.min():g}: "
+            "add runs at sizes several times as large and as small"
+        )
+    _refuse_budgets(sizes, S[there])
     errors = np.ones(B.size)
     if relative_error is not None:
         errors = errors * positive(relative_error, "relative_error")
+    logs, missing = np.log(S), ~there
+    unknown = relative_error is None and bool(missing.any())  # then the scatter decides what those runs weigh
 
-    def misfit(logs: Array) -> Array:
-        """Residuals at (ln S_min, ln B_noise)."""
-        return plain((np.log(S) - logs[0] - np.log1p(np.exp(logs[1]) / B)) / errors)
+    def misfit(level: Array, log_scale: Array, scatter: Array | float) -> Array:
+        """Residuals over errors; of runs that did not arrive, the root of -2 ln of their probability."""
+        rest = (logs - level - np.log1p(np.exp(log_scale) / B)) / (errors * scatter)
+        rest[..., missing] = np.sqrt(-2 * log_ndtr(-rest[..., missing]))
+        return np.asarray(rest)
 
     # The sum of squares levels off for small and for large ln B_noise, where a search would run away: it
     # begins at the best of a grid.
-    grid = np.arange(np.log(B.min()) - MARGIN, np.log(B.max()) + MARGIN, 0.25)
-    starts = np.log(S) - np.log1p(np.exp(grid)[:, None] / B)
-    levels = np.average(starts, axis=1, weights=errors**-2)
-    best = int(np.argmin(np.sum(((starts - levels[:, None]) / errors) ** 2, axis=1)))
+    grid = np.arange(np.log(B.min()) - MARGIN, np.log(B.max()) + MARGIN, 0.25)[:, None]
+    levels, scatters = _levels(logs, np.log1p(np.exp(grid) / B), errors, there, unknown)
+    deviance = np.sum(misfit(levels, grid, scatters) ** 2, axis=1)
+    best = int(np.argmin(deviance + 2 * (there.sum() - 2) * np.log(scatters[:, 0])))
     if best in (0, len(grid) - 1):
         limit = "do not fall with the batch size" if best == 0 else "fall as 1/B throughout"
         raise ValueError(
             f"steps must show both limits of the curve; these {limit}: add batch sizes beyond them"
         )
-    found = least_squares(misfit, [levels[best], grid[best]], x_scale="jac", xtol=1e-12, ftol=1e-12)
-    min_steps, scale = (float(number) for number in np.exp(found.x))
-    slopes = _slopes(B, scale) / errors[:, None]
-    covariance = np.asarray(np.linalg.inv(slopes.T @ slopes), dtype=np.float64)
-    freedom = None
-    if relative_error is None:
-        freedom = B.size - 2
-        covariance *= np.sum(found.fun**2) / freedom
-    return TradeoffFit(min_steps, scale * min_steps, covariance, found.fun, freedom)
+    at, scatter = np.array([levels[best, 0], grid[best, 0]]), float(scatters[best, 0])
+    for _ in range(ROUNDS if unknown else 1):
+        found = least_squares(
+            lambda x, s: misfit(x[0], x[1], s), at, args=(scatter,), x_scale="jac", xtol=1e-12, ftol=1e-12
+        )
+        at, before = found.x, scatter
+        rest = logs - at[0] - np.log1p(np.exp(at[1]) / B)
+        scatter = float(_scatter(rest, scatter, there)) if unknown else 1.0
+        if abs(scatter - before) < 1e-9 * before:
+            break
+    min_steps, scale = (float(number) for number in np.exp(at))
+    rest, slopes = rest / errors, _slopes(B, scale) / errors[:, None]
+    squares, freedom = float(np.sum(rest[there] ** 2)), int(there.sum()) - 2
+    variance = scatter**2 if unknown or relative_error is not None else squares / freedom
+    # What a run that did not arrive tells, as a share of one that did.
+    z = rest / np.sqrt(max(variance, ROUNDING**2))
+    told = np.where(there, 1.0, _hazard(z) * (_hazard(z) - z))
+    covariance = np.asarray(np.linalg.inv(slopes.T @ (slopes * told[:, None])) * variance, dtype=np.float64)
+    return TradeoffFit(
+        min_steps,
+        scale * min_steps,
+        covariance,
+        np.where(there, rest, np.nan),
+        freedom if relative_error is None else None,
+        _bend(np.log(B[there]), rest[there], slopes[there], errors[there], relative_error is None),
+    )
+
+
+def _levels(logs: Array, curves: Array, errors: Array, there: Mask, unknown: bool) -> tuple[Array, Array]:
+    """ln S_min and scatter (1 if the errors are known) for each curve; what is missing, as expected."""
+    scatter, filled = np.ones((len(curves), 1)), np.broadcast_to(logs, curves.shape)
+    for _ in range(1 if there.all() else ROUNDS):
+        level = np.average(
+            filled - curves, axis=1, weights=np.broadcast_to(errors**-2.0, curves.shape), keepdims=True
+        )
+        rest = logs - level - curves
+        if unknown:
+            scatter = np.maximum(_scatter(rest, scatter, there), ROUNDING)
+        beyond = errors * scatter * _hazard(rest / (errors * scatter))
+        filled = np.where(there, logs, level + curves + beyond)
+    return level, scatter
+
+
+def _scatter(rest: Array, scatter: Array | float, there: Mask) -> Array:
+    """Most likely scatter of runs of which some did not arrive, from a guess at it."""
+    z = rest / scatter
+    pull = np.where(there, 0.0, _hazard(z) * z)  # below the curve it takes from the count, above it adds
+    squares = np.where(there, rest**2, 0.0) + scatter**2 * np.maximum(pull, 0.0)
+    counts = there.sum() - 2 - np.minimum(pull, 0.0).sum(axis=-1, keepdims=rest.ndim > 1)
+    return np.asarray(np.sqrt(squares.sum(axis=-1, keepdims=rest.ndim > 1) / counts))
+
+
+def _hazard(z: Array) -> Array:
+    """Normal density over the probability beyond."""
+    return np.asarray(np.exp(-(z**2) / 2 - log_ndtr(-z)) / np.sqrt(2 * np.pi))
+
+
+def _bend(logs: Array, rest: Array, slopes: Array, errors: Array, estimated: bool) -> tuple[float, float]:
+    """Coefficient of (ln B)^2 in the residuals, and its standard error."""
+    square = (logs - logs.mean()) ** 2 / errors
+    across = square - slopes @ np.linalg.lstsq(slopes, square, rcond=None)[0]
+    length, freedom = float(across @ across), rest.size - 3
+    if freedom < 1 or length < ROUNDING * (square @ square) or np.sum(rest**2) < rest.size * ROUNDING**2:
+        return np.nan, np.nan
+    value = float(across @ rest) / length
+    variance = float(np.sum((rest - value * across) ** 2)) / freedom if estimated else 1.0
+    return value, float(np.sqrt(variance / length))
+
+
+def _booleans(arrived: ArrayLike, size: int) -> Mask:
+    there = np.asarray(arrived)
+    if there.dtype != np.bool_ or there.shape != (size,):
+        raise ValueError(f"arrived must be {size} times True or False; got {there.dtype} {there.shape}")
+    return there
+
+
+def _refuse_budgets(batch_size: Array, steps: Array) -> None:
+    """Equal examples or equal steps are what somebody set, not what runs needed."""
+    for what, values, limit in (
+        ("examples B S", batch_size * steps, "fall as 1/B throughout: add larger batches"),
+        ("steps", steps, "do not fall with the batch size: add smaller batches"),
+    ):
+        if values.max() < (1 + ALIKE) * values.min():
+            raise ValueError(
+                f"steps must be those that runs to one loss needed; all {what} agree within "
+                f"{100 * (values.max() / values.min() - 1):.2g} %, as budgets do. Read off each loss curve "
+                "when it first reached a loss that all can reach, with arrived=False for those that did not; "
+                f"final losses alone give no critical batch size. If these did run to one loss, they {limit}"
+            )
 
 
 def _slopes(batch_size: ArrayLike, noise_scale: float) -> Array:

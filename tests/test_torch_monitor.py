@@ -1,0 +1,689 @@
+"""The monitor for PyTorch against the NumPy laboratory, autograd in full, and training without it."""
+
+import json
+import runpy
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+import lrbs
+from lrbs.lab import TanhNetwork, local_model
+from lrbs.laws.update_rms import root_mean_square
+
+pytestmark = pytest.mark.torch
+
+NETWORK = TanhNetwork(4, 6, 3)
+
+
+def forward(parameters, features):
+    import torch
+
+    *hidden, last = list(zip(parameters[::2], parameters[1::2], strict=True))
+    x = features
+    for W, b in hidden:
+        x = torch.tanh(x @ W.T + b)
+    return x @ last[0].T + last[1]
+
+
+def mean_loss(parameters, data):
+    import torch
+
+    logits = forward(parameters, torch.tensor(data.features).to(parameters[0].dtype))
+    return torch.nn.functional.cross_entropy(logits, torch.tensor(data.labels))
+
+
+def parameters_of(weights, dtype=None):
+    import torch
+
+    parts = NETWORK.unpack(weights).values()
+    return [torch.nn.Parameter(torch.tensor(part, dtype=dtype or torch.float64)) for part in parts]
+
+
+def vector_of(tensors):
+    return np.concatenate([t.detach().double().numpy().ravel() for t in tensors])
+
+
+def optimizers_of(name, parameters, lr=0.05):
+    from torch.optim import SGD, AdamW, Muon
+
+    if name == "SGD":
+        return [SGD(parameters, lr=lr, momentum=0.9)]
+    if name == "AdamW":
+        return [AdamW(parameters, lr=lr, betas=(0.9, 0.95), weight_decay=0.1)]
+    matrices = [p for p in parameters if p.ndim == 2]
+    return [Muon(matrices, lr=lr), AdamW([p for p in parameters if p.ndim < 2], lr=lr)]
+
+
+def batches_of(data, sizes, steps, seed=0):
+    rng = np.random.default_rng(seed)
+    return [[data.take(rng.integers(len(data), size=size)) for size in sizes] for _ in range(steps)]
+
+
+def train(
+    optimizers, parameters, steps, monitor=None, *, clip=None, reduction="mean", to_none=True, update=True
+):
+    """Accumulated steps; gives the weights before each."""
+    import torch
+
+    path = []
+    for step in steps:
+        path.append(vector_of(parameters))
+        whole = sum(len(batch) for batch in step)
+        for batch in step:
+            share = 1 / len(step) if reduction == "mean" else len(batch) / whole
+            (mean_loss(parameters, batch) * share).backward()
+            if monitor is not None and update:
+                monitor.update(len(batch))
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(parameters, clip)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=to_none)
+    return path
+
+
+def lab_gradients(path, steps):
+    """Of every micro-batch, by hand-written backpropagation: (steps, micro-batches, N)."""
+    return np.array(
+        [[NETWORK.gradient(w, batch) for batch in step] for w, step in zip(path, steps, strict=True)]
+    )
+
+
+def monitor_of(optimizers, **options):
+    from lrbs.torch import NoiseMonitor
+
+    return NoiseMonitor(optimizers, **{"memories": (2, 1e12), **options})
+
+
+@pytest.mark.parametrize("name", ["SGD", "AdamW", "Muon"])
+@pytest.mark.parametrize("clip", [None, 1e-3])
+def test_against_the_laboratory(data, name, clip) -> None:
+    parameters = parameters_of(NETWORK.initial_weights(1))
+    optimizers = optimizers_of(name, parameters)
+    monitor = monitor_of(optimizers)
+    steps = batches_of(data, [8] * 4, 12)
+    path = train(optimizers, parameters, steps, monitor, clip=clip)
+    expected = lrbs.noise_scale_from_workers(lab_gradients(path, steps), 8)
+    report = monitor.compute()
+    assert (report.step, report.batch_size, report.skipped, report.single) == (12, 32, 0, 0)
+    assert report.optimizer == name
+    for found, true in (
+        (report.long.trace, expected.trace),
+        (report.long.squared_gradient, expected.squared_gradient),
+        (report.long.covariance, expected.covariance),
+    ):
+        np.testing.assert_allclose(found, true, rtol=1e-5)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_unequal_micro_batches_in_expectation(data, reduction) -> None:
+    """The mean over all draws of what a step gives is tr(Sigma) and |g|^2: by the formula's linearity."""
+    import torch
+
+    sizes = np.array([3, 17, 40])
+    w = NETWORK.initial_weights(3)
+    model = local_model(NETWORK, w, data)
+    trace, square = np.trace(model.covariance.dense()), model.gradient @ model.gradient
+    share = np.full(3, 1 / 3) if reduction == "mean" else sizes / sizes.sum()
+    parameter = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    monitor = monitor_of(torch.optim.SGD([parameter], lr=0.0), reduction=reduction)
+    # What |D_i|^2 and |sum D_i|^2 are on average, put where the monitor keeps them.
+    parts = share**2 * (square + trace / sizes)
+    whole = square + trace * np.sum(share**2 / sizes)
+    for _ in range(2):
+        monitor._parts = [(torch.tensor(p), float(b)) for p, b in zip(parts, sizes, strict=True)]
+        monitor._whole = torch.tensor(whole)
+        monitor.optimizers[0].step()
+    long = monitor.compute().long
+    assert long.trace == pytest.approx(trace, rel=1e-9)
+    assert long.squared_gradient == pytest.approx(square, rel=1e-9)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_unequal_micro_batches_by_draws(data, reduction, assert_within) -> None:
+    w = NETWORK.initial_weights(3)
+    model = local_model(NETWORK, w, data)
+    parameters = parameters_of(w)
+    optimizers = optimizers_of("SGD", parameters, lr=0.0)
+    monitor = monitor_of(optimizers, reduction=reduction)
+    train(optimizers, parameters, batches_of(data, [2, 5, 14], 150), monitor, reduction=reduction)
+    long = monitor.compute().long
+    assert_within(long.trace, np.trace(model.covariance.dense()), long.trace_se)
+    assert_within(long.squared_gradient, model.gradient @ model.gradient, long.squared_gradient_se)
+
+
+@pytest.mark.parametrize("to_none", [True, False])
+def test_mixed_precision_scales_and_skips(data, to_none) -> None:
+    import torch
+
+    steps = batches_of(data, [8, 8], 8)
+
+    def run(amp):
+        parameters = parameters_of(NETWORK.initial_weights(1), torch.float32)
+        optimizers = optimizers_of("AdamW", parameters)
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10, growth_interval=2, enabled=amp)
+        monitor = monitor_of(optimizers, scaler=scaler)
+        for number, step in enumerate(steps):
+            for batch in step:
+                loss = mean_loss(parameters, batch) / 2
+                if number == 3:
+                    if not amp:
+                        continue
+                    loss = loss * torch.inf
+                scaler.scale(loss).backward()
+                monitor.update(len(batch))
+            if number == 3 and not amp:
+                continue
+            scaler.unscale_(optimizers[0])
+            torch.nn.utils.clip_grad_norm_(parameters, 0.1)
+            scaler.step(optimizers[0])
+            scaler.update()
+            optimizers[0].zero_grad(set_to_none=to_none)
+        return monitor.compute(), scaler.get_scale()
+
+    (report, scale), (plain, _) = run(True), run(False)
+    assert scale != 2.0**10 and report.skipped == 1 and plain.skipped == 0
+    if to_none:  # else the step after the overflow is lost with it
+        assert report.step == plain.step == 7
+        np.testing.assert_allclose(report.long.trace, plain.long.trace, rtol=1e-4)
+        np.testing.assert_allclose(report.long.squared_gradient, plain.long.squared_gradient, rtol=1e-4)
+    assert np.isfinite(report.long.trace)
+
+
+RANKS = """
+import json, sys
+import numpy as np, torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
+from lrbs.torch import NoiseMonitor
+
+def main(rank, folder):
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    rows = np.load(f"{folder}/rows.npy")                # (steps, ranks, micro-batches, 6, 5)
+    sizes = np.load(f"{folder}/sizes.npy")              # (ranks, micro-batches)
+    torch.manual_seed(0)
+    model = torch.nn.Linear(5, 1, bias=False).double()
+    with torch.no_grad():
+        model.weight.fill_(0.1)
+    ddp = DistributedDataParallel(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    monitor = NoiseMonitor(optimizer, memories=(2, 1e12), reduction="sum", log=f"{folder}/log", log_every=4)
+    for step in rows:
+        for k, batch in enumerate(step[rank]):
+            x = torch.tensor(batch[: sizes[rank, k]])
+            loss = ((ddp(x) - 1) ** 2).sum() * 2 / sizes.sum()          # DDP means over two ranks
+            if k == 0:
+                with ddp.no_sync():
+                    loss.backward()
+            else:
+                loss.backward()
+            monitor.update(len(x))
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
+        optimizer.step()
+        optimizer.zero_grad()
+    long = monitor.compute().long
+    refused = ""
+    if rank == 0:
+        print(json.dumps([long.trace, long.squared_gradient]))
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Shard, distribute_tensor
+    sharded = distribute_tensor(torch.zeros(4, 4), init_device_mesh("cpu", (2,)), [Shard(0)])
+    try:
+        NoiseMonitor(torch.optim.SGD([torch.nn.Parameter(sharded)], lr=0.1))
+    except ValueError as error:
+        if rank == 0:
+            print(error)
+    distributed.destroy_process_group()
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        main(int(sys.argv[1]), sys.argv[2])
+"""
+
+
+def test_two_ranks(tmp_path, rng) -> None:
+    """Unequal parts over two processes and two micro-batches each, against the gradients of all four."""
+    (tmp_path / "ranks.py").write_text(RANKS, encoding="utf-8")
+    sizes = np.array([[2, 6], [3, 5]])
+    rows = rng.standard_normal((6, 2, 2, 6, 5)) + 0.5
+    np.save(tmp_path / "rows.npy", rows)
+    np.save(tmp_path / "sizes.npy", sizes)
+    command = [sys.executable, str(tmp_path / "ranks.py")]
+    both = [
+        subprocess.Popen([*command, str(rank), str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for rank in (0, 1)
+    ]
+    said = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    found, refusal = said[0].splitlines()
+
+    w, moments = np.full(5, 0.1), []
+    for step in rows:
+        parts = [x[:b] for x, b in zip(step.reshape(4, 6, 5), sizes.ravel(), strict=True)]
+        gradients = np.array([2 * np.mean((x @ w - 1)[:, None] * x, axis=0) for x in parts])
+        mean = sizes.ravel() @ gradients / sizes.sum()
+        trace = sizes.ravel() @ np.sum((gradients - mean) ** 2, axis=1) / 3  # weighted, four parts less one
+        moments.append((trace, mean @ mean - trace / sizes.sum()))
+    np.testing.assert_allclose(json.loads(found), np.mean(moments, axis=0), rtol=1e-9)
+    assert "sharded (DTensor" in refusal and "DistributedDataParallel" in refusal
+    (line,) = (tmp_path / "log").read_text("utf-8").splitlines()  # one rank writes
+    assert json.loads(line)["step"] == 4 and json.loads(line)["batch_size"] == sizes.sum()
+
+
+def test_resumed_run_goes_on_as_if_nothing_had_happened(data, tmp_path) -> None:
+    import torch
+
+    steps = batches_of(data, [8, 8], 24)
+
+    def run(cut):
+        parameters = parameters_of(NETWORK.initial_weights(1))
+        optimizers = optimizers_of("AdamW", parameters, lr=1e-3)
+        monitor = monitor_of(optimizers, memories=(5, 100))
+        train(optimizers, parameters, steps[:cut], monitor)
+        torch.save(monitor.state_dict(), tmp_path / "monitor.pt")
+        monitor.remove()
+        other = monitor_of(optimizers, memories=(5, 100))
+        other.load_state_dict(torch.load(tmp_path / "monitor.pt"))  # plain numbers: weights_only
+        train(optimizers, parameters, steps[cut:], other)
+        return other.compute().as_dict()
+
+    assert run(12) == run(0) == run(24)
+
+
+def test_training_is_the_same_with_monitor_and_probe(data) -> None:
+    steps = batches_of(data, [8, 8], 6)
+
+    def run(watched, name):
+        parameters = parameters_of(NETWORK.initial_weights(1))
+        optimizers = optimizers_of(name, parameters)
+        monitor = monitor_of(optimizers) if watched else None
+        train(optimizers, parameters, steps[:3], monitor)
+        if monitor is not None:
+            monitor.probe(lambda batch: mean_loss(parameters, batch), [step[0] for step in steps[:4]])
+        train(optimizers, parameters, steps[3:], monitor)
+        return vector_of(parameters)
+
+    for name in ("SGD", "AdamW", "Muon"):
+        np.testing.assert_array_equal(run(True, name), run(False, name))
+
+
+def test_update_rms_is_that_of_the_steps_taken(data) -> None:
+    from torch.optim import AdamW
+
+    for amsgrad in (False, True):
+        parameters = parameters_of(NETWORK.initial_weights(1))
+        optimizer = AdamW(parameters, lr=1e-2, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.0, amsgrad=amsgrad)
+        monitor = monitor_of(optimizer)
+        path = train([optimizer], parameters, batches_of(data, [8, 8], 40), monitor)
+        path.append(vector_of(parameters))
+        rms = [root_mean_square((before - after) / 1e-2) for before, after in pairwise(path)][::4]
+        report = monitor.compute()
+        np.testing.assert_allclose(list(monitor._rms), rms, rtol=1e-9)
+        assert report.update_rms == pytest.approx(np.sqrt(np.mean(np.square(rms[-2:]))), rel=1e-9)
+        assert report.from_update_rms is None  # 27 steps to settle, then 81 are needed
+
+
+def test_reading_of_the_update_rms(rng) -> None:
+    """Equal ratios of signal to noise everywhere: what the reading assumes."""
+    import torch
+
+    weights = torch.nn.Parameter(torch.zeros(3000, dtype=torch.float64))
+    optimizer = torch.optim.Adam([weights], lr=0.0, betas=(0.5, 0.999))
+    monitor = monitor_of(optimizer, memories=(20, 500))
+    for _ in range(240):
+        for _ in range(2):
+            noise = torch.tensor(rng.standard_normal(3000) * np.sqrt(40 / 8))
+            (weights @ (1 + noise) / 2).backward()
+            monitor.update(8)
+        optimizer.step()
+        optimizer.zero_grad()
+    report = monitor.compute()
+    low, high = report.long.interval()
+    assert low < 40 < high
+    assert report.from_update_rms.point_estimate == pytest.approx(40, rel=0.05)
+    assert "update RMS" in str(report) and "update RMS" in report.line
+
+
+def test_large_layers_are_sampled_in_all_columns() -> None:
+    import torch
+
+    from lrbs.torch.gradients import SAMPLED, update_square
+
+    weights = torch.nn.Parameter(torch.zeros(2 * SAMPLED // 96 + 1, 96))
+    optimizer = torch.optim.Adam([weights], lr=0.0, betas=(0.0, 0.5), eps=0.0)
+    columns = torch.arange(96.0) % 3  # the stride would meet every third column alone
+    weights.grad = torch.ones_like(weights)
+    optimizer.step()
+    weights.grad = columns.expand_as(weights).clone()
+    optimizer.step()
+    v = (0.5 * 0.5 + 0.5 * columns**2) / (1 - 0.5**2)
+    (found,) = update_square(optimizer)
+    assert float(found) == pytest.approx(float((columns**2 / v).mean()), rel=0.02)
+
+
+def test_coordinates_that_never_had_a_gradient_do_not_count() -> None:
+    import torch
+
+    from lrbs.torch.gradients import update_square
+
+    weights = torch.nn.Parameter(torch.zeros(10))
+    optimizer = torch.optim.Adam([weights], lr=0.0)
+    weights.grad = torch.tensor([3.0, -2.0] + [0.0] * 8)
+    optimizer.step()
+    assert float(update_square(optimizer)[0]) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_log_is_strict_json_that_says_what_the_report_says(data, tmp_path) -> None:
+    parameters = parameters_of(NETWORK.initial_weights(1))
+    optimizers = optimizers_of("AdamW", parameters)
+    log = tmp_path / "noise.jsonl"
+    monitor = monitor_of(optimizers, log=log, log_every=2, unit="sequences")
+    train(optimizers, parameters, batches_of(data, [8, 8], 5), monitor)
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in log.read_text("utf-8").splitlines()]
+    assert [line["step"] for line in lines] == [2, 4]
+    last = lines[-1]
+    assert last["unit"] == "sequences" and last["batch_size"] == 16
+    assert (last["optimizer"], last["learning_rate"], last["betas"]) == ("AdamW", 0.05, [0.9, 0.95])
+    assert (last["epsilon"], last["weight_decay"]) == (1e-8, 0.1) and "momentum" not in last
+    assert set(last["noise_scale"]) == {"estimate", "low", "high", "resolved"}
+    assert last["noise_scale"]["resolved"] is (last["noise_scale"]["high"] is not None)
+    train(optimizers, parameters, batches_of(data, [8, 8], 1, seed=5), monitor)
+    report = monitor.compute()
+    again = json.loads(log.read_text("utf-8").splitlines()[-1])
+    assert again == json.loads(json.dumps(report.as_dict()))
+
+
+def test_unresolved_noise_has_no_end_in_json() -> None:
+    from lrbs.noise_scale import NoiseScaleEstimate
+    from lrbs.torch.report import _plain
+
+    unclear = NoiseScaleEstimate(200.0, 0.1, np.diag([4.0, 0.2]) ** 2)
+    assert _plain(unclear)["high"] is None and _plain(unclear)["estimate"] == 2000.0
+    negative = NoiseScaleEstimate(200.0, -5.0, np.diag([4.0, 0.2]) ** 2)
+    assert _plain(negative) == {"estimate": None, "low": None, "high": None, "resolved": False}
+    assert _plain(None) == {"estimate": None, "low": 0.0, "high": None, "resolved": False}
+
+
+def test_memories_that_disagree_are_reported() -> None:
+    import torch
+
+    weights = torch.nn.Parameter(torch.zeros(500))
+    optimizer = torch.optim.SGD([weights], lr=0.0)
+    monitor = monitor_of(optimizer, memories=(10, 1000))
+    generator = torch.Generator().manual_seed(0)
+    for deviation in [1.0] * 100 + [4.0] * 30:
+        for _ in range(4):
+            samples = 0.3 + deviation * torch.randn(8, 500, generator=generator)
+            ((samples @ weights).mean() / 4).backward()
+            monitor.update(8)
+        optimizer.step()
+        optimizer.zero_grad()
+    report = monitor.compute()
+    assert report.lagging and report.noise_scale is report.recent
+    low, high = report.recent.interval(0.999)
+    assert low < 16 / 0.09 < high
+    assert "drifting" in report.line and "disagree" in str(report)
+    monitor.reset()
+    assert monitor.compute().noise_scale is None and monitor.compute().step == 0
+
+
+def test_tied_weights_and_sparse_gradients() -> None:
+    import torch
+
+    torch.manual_seed(0)
+    table = torch.nn.Embedding(7, 4, sparse=True).double()
+    tied = torch.nn.Linear(4, 4, bias=False).double()
+    optimizer = torch.optim.SGD([*table.parameters(), *tied.parameters()], lr=0.1)
+    monitor = monitor_of(optimizer)
+    expected = []
+    for words in ([1, 2, 2], [3, 1, 1], [2, 2, 5], [6, 0, 1]):
+        parts = []
+        for word in words[:2]:
+            value = tied(tied(table(torch.tensor([word, words[2]])))).square().sum() / 2
+            alone = torch.autograd.grad(value, [table.weight, tied.weight], retain_graph=True)
+            parts.append(2 * np.concatenate([g.to_dense().numpy().ravel() for g in alone]))
+            monitor._arrived.clear()  # autograd.grad above is no micro-batch
+            monitor._squares.clear()
+            value.backward()
+            monitor.update(2)
+        expected.append(parts)
+        optimizer.step()
+        optimizer.zero_grad()
+    true = lrbs.noise_scale_from_workers(np.array(expected), 2)
+    assert monitor.compute().long.trace == pytest.approx(true.trace, rel=1e-9)
+
+
+def test_half_precision_gradients(data) -> None:
+    import torch
+
+    parameters = parameters_of(NETWORK.initial_weights(1), torch.bfloat16)
+    optimizers = optimizers_of("SGD", parameters, lr=0.0)
+    monitor = monitor_of(optimizers)
+    steps = batches_of(data, [8] * 2, 30)
+    path = train(optimizers, parameters, steps, monitor)
+    expected = lrbs.noise_scale_from_workers(lab_gradients(path, steps), 8)
+    assert monitor.compute().long.trace == pytest.approx(expected.trace, rel=0.02)
+
+
+def test_every_so_many_steps(data) -> None:
+    parameters = parameters_of(NETWORK.initial_weights(1))
+    optimizers = optimizers_of("AdamW", parameters)
+    monitor = monitor_of(optimizers, every=3)
+    steps = batches_of(data, [8] * 3, 12)
+    path = train(optimizers, parameters, steps, monitor)
+    expected = lrbs.noise_scale_from_workers(lab_gradients(path, steps)[::3], 8)
+    report = monitor.compute()
+    assert report.step == 12 and report.long.trace == pytest.approx(expected.trace, rel=1e-9)
+
+
+def test_what_cannot_be_measured_is_said(data) -> None:
+    import torch
+
+    from lrbs.torch import NoiseMonitor
+
+    parameters = parameters_of(NETWORK.initial_weights(1))
+    optimizers = optimizers_of("SGD", parameters)
+    monitor = monitor_of(optimizers)
+    train(optimizers, parameters, batches_of(data, [8], 3), monitor)
+    report = monitor.compute()
+    assert report.noise_scale is None and report.single == 3
+    assert "3 steps         of one micro-batch on one rank: a noise scale needs two" in str(report)
+    assert report.line == "noise scale: two measured steps needed" and report.update_rms is None
+
+    with pytest.raises(RuntimeError, match=r"call update after each backward\(\)"):
+        monitor.update(8)
+    mean_loss(parameters, data).backward()
+    mean_loss(parameters, data).backward()
+    with pytest.raises(RuntimeError, match="two gradients since the last update"):
+        monitor.update(8)
+    mean_loss(parameters, data).backward()
+    with pytest.raises(ValueError, match="batch_size must be positive"):
+        monitor.update(0)
+    optimizers[0].step()  # a step that update was not told of is no step of one part
+    assert monitor.compute().skipped == 1 and "1 steps         left out" in str(monitor)
+    for options, message in (
+        ({"reduction": "max"}, "reduction"),
+        ({"memories": (50, 10)}, "memories"),
+        ({"every": 0}, "every"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            NoiseMonitor(optimizers, **options)
+    for mark, kind in (("_is_flat_param", "FSDP"), ("_fsdp_flattened", "FSDP"), ("ds_id", "ZeRO-3")):
+        parameter = torch.nn.Parameter(torch.zeros(3))
+        setattr(parameter, mark, True)
+        with pytest.raises(ValueError, match=f"sharded.*{kind}"):
+            NoiseMonitor(torch.optim.SGD([parameter], lr=0.1))
+
+
+def test_progress_with_tqdm_and_without(data, monkeypatch, capsys) -> None:
+    parameters = parameters_of(NETWORK.initial_weights(1))
+    optimizers = optimizers_of("SGD", parameters)
+    monitor = monitor_of(optimizers)
+    steps = batches_of(data, [8, 8], 6)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    for step in monitor.progress(steps, every=3):
+        train(optimizers, parameters, [step], monitor)
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["step 3", "step 6"]
+
+    class Bar(list):
+        said: ClassVar[list[str]] = []
+
+        def set_postfix_str(self, text: str) -> None:
+            self.said.append(text)
+
+    monkeypatch.setitem(sys.modules, "tqdm", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "tqdm.auto", SimpleNamespace(tqdm=Bar))
+    for step in monitor.progress(steps, every=2):
+        train(optimizers, parameters, [step], monitor)
+    assert len(Bar.said) == 3 and all(text.startswith("noise scale") for text in Bar.said)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_probe_against_the_laboratory(data, name) -> None:
+    """Rules, backpropagation and Hessian products by NumPy, from the optimiser's memory."""
+    parameters = parameters_of(NETWORK.initial_weights(1))
+    optimizers = optimizers_of(name, parameters)
+    monitor = monitor_of(optimizers)
+    warm = batches_of(data, [16], 5)
+    path = train(optimizers, parameters, warm)
+    batches = [step[0] for step in batches_of(data, [16], 12, seed=4)]
+    (probed,) = monitor.probe(lambda batch: mean_loss(parameters, batch), iter(batches))
+
+    w, size = vector_of(parameters), NETWORK.size
+    history = [NETWORK.gradient(w, step[0]) for w, step in zip(path, warm, strict=True)]
+
+    def update(gradient):
+        gradients = np.array([*history, gradient])
+        if name == "SGD":  # the libraries' momentum is a sum
+            return gradients.T @ 0.9 ** np.arange(len(gradients))[::-1]
+        return lrbs.Adam(0.9, 0.95, epsilon=1e-8)(gradients)
+
+    pairs = []
+    for first, second in zip(batches[::2], batches[1::2], strict=True):
+        phi = update(NETWORK.gradient(w, first))
+        pairs.append(
+            (phi @ NETWORK.gradient(w, second), phi @ NETWORK.hessian_vector_product(w, second, phi))
+        )
+    alignment, curvature = np.mean(pairs, axis=0)
+    assert phi.shape == (size,) and probed.pairs == 6 and probed.learning_rate == 0.05
+    assert float(probed.step.alignment) == pytest.approx(alignment, rel=1e-9)
+    assert float(probed.step.curvature) == pytest.approx(curvature, rel=1e-9)
+    left_out = [np.mean(pairs[:k] + pairs[k + 1 :], axis=0) for k in range(6)]
+    jackknife = np.sqrt(5 / 6 * np.sum((np.array(left_out) - np.mean(left_out, axis=0)) ** 2, axis=0))
+    np.testing.assert_allclose([probed.step.alignment_se, probed.step.curvature_se], jackknife, rtol=1e-9)
+
+
+def test_probe_of_muon_and_adam_together(data) -> None:
+    """Updates as the real optimisers then make them, on a loss whose Hessian is known."""
+    import torch
+
+    torch.manual_seed(0)
+    matrix, bias = torch.nn.Parameter(torch.randn(5, 3)), torch.nn.Parameter(torch.randn(4))
+    from torch.optim import AdamW, Muon
+
+    optimizers = [Muon([matrix], lr=0.02), AdamW([bias], lr=0.01)]
+    h = torch.rand(19) + 0.5
+
+    def loss(x):
+        w = torch.cat([matrix.ravel(), bias])
+        return (h * w**2).sum() / 2 + w @ x
+
+    for x in torch.randn(3, 19):
+        loss(x).backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+    batches = torch.randn(12, 19)
+    probe = monitor_of(optimizers).probe(loss, batches)
+    assert [each.optimizer for each in probe] == ["Muon", "AdamW"]
+
+    w = vector_of([matrix, bias])
+    state = [optimizer.state_dict() for optimizer in optimizers]
+    start = [matrix.detach().clone(), bias.detach().clone()]
+    updates, gradients = [[], []], []
+    for first, second in zip(batches[::2], batches[1::2], strict=True):
+        loss(first).backward()
+        for k, (optimizer, weight) in enumerate(zip(optimizers, (matrix, bias), strict=True)):
+            saved = {"state": {0: {n: v.clone() for n, v in state[k]["state"][0].items()}}}
+            decay = optimizer.param_groups[0]["weight_decay"]
+            rate = optimizer.param_groups[0]["lr"]
+            optimizer.step()
+            moved = (start[k] * (1 - rate * decay) - weight.detach()) / rate
+            whole = [torch.zeros(15), torch.zeros(4)]
+            whole[k] = moved.ravel()
+            updates[k].append(vector_of(whole))
+            with torch.no_grad():
+                weight.copy_(start[k])
+            optimizer.load_state_dict({**state[k], **saved})
+            state[k] = optimizer.state_dict()
+            optimizer.zero_grad()
+        gradients.append(h.double().numpy() * w + second.double().numpy())
+    for k in range(2):
+        true = lrbs.step_from_updates(updates[k], gradients, h.double().numpy())
+        assert float(probe[k].step.optimal_lr) == pytest.approx(float(true.optimal_lr), rel=1e-3)
+        assert float(probe[k].step.optimal_lr_se) == pytest.approx(float(true.optimal_lr_se), rel=1e-2)
+    assert str(probe).count("best for one step") == 2
+    with pytest.raises(ValueError, match="at least 2 pairs"):
+        monitor_of(optimizers).probe(loss, batches[:3])
+
+
+def test_probe_finds_the_law_of_one_step(data, assert_within) -> None:
+    """SGD without memory: the exact best rate of Gaussian-free, real noise, from moments of all samples."""
+    w = NETWORK.initial_weights(1)
+    parameters = parameters_of(w)
+    import torch
+
+    monitor = monitor_of(torch.optim.SGD(parameters, lr=0.1))
+    batches = [step[0] for step in batches_of(data, [8], 200, seed=7)]
+    (probed,) = monitor.probe(lambda batch: mean_loss(parameters, batch), batches)
+    exact = lrbs.expected_step(local_model(NETWORK, w, data), lrbs.SGD(), 8, lrbs.exact)
+    assert_within(probed.step.optimal_lr, exact.optimal_lr, probed.step.optimal_lr_se)
+    assert probed.step.optimal_lr_se < 0.2 * exact.optimal_lr
+
+
+def test_probe_where_the_loss_curves_downwards() -> None:
+    import torch
+
+    weights = torch.nn.Parameter(torch.ones(2))
+    monitor = monitor_of(torch.optim.SGD([weights], lr=0.0))
+    probe = monitor.probe(lambda x: -(weights**2).sum() + weights @ x, torch.rand(4, 2))
+    assert "no best one" in str(probe)
+
+
+# What the book shows, as it stands there.
+def test_example_runs(monkeypatch, tmp_path, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    example = Path(__file__).resolve().parent.parent / "examples" / "monitor_digits.py"
+    runpy.run_path(str(example), run_name="__main__")
+    said = capsys.readouterr().out
+    assert "AdamW, batches of 64 samples" in said and "step   50  noise scale" in said
+    assert "no plan yet" in said or "512" in said
+    assert (tmp_path / "noise.png").stat().st_size > 5_000
+
+
+def test_nothing_imports_torch_unless_it_is_asked_for() -> None:
+    code = (
+        "import sys, lrbs\n"
+        "for room in lrbs._ROOMS: getattr(lrbs, room)\n"
+        "import lrbs.checks.lookup, lrbs.__main__, lrbs.torch\n"
+        "assert 'torch' not in sys.modules\n"
+        "import torch\n"
+        "assert lrbs.torch.NoiseMonitor and torch is not lrbs.torch and torch.Tensor"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_torch_the_error_says_what_to_install() -> None:
+    code = "import sys; sys.modules['torch'] = None\nfrom lrbs.torch import NoiseMonitor"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "pip install lrbs[torch]" in done.stderr
