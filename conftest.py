@@ -47,7 +47,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(NO_TORCH, pytrace=False)
         pytest.skip(NO_TORCH)
     if item.get_closest_marker("sandbox") is not None and not sandbox_works():
-        if "sandbox" in os.environ.get("LRBS_REQUIRE", "").split(","):
+        if os.environ.get("SANDBOX_TESTS") == "required":
             pytest.fail(NO_SANDBOX, pytrace=False)
         pytest.skip(NO_SANDBOX)
 

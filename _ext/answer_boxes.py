@@ -82,7 +82,7 @@ def read(path: Path) -> dict[str, list[Answer]]:
 def _answer(label: str, entry: dict[str, Any]) -> Answer:
     slips = entry.get("slips", [])
     if not {"ask", "python"} <= set(entry) <= ENTRY or any(set(slip) != SLIP for slip in slips):
-        raise ValueError(f"{FILE}: {label} wants ask and python, and slips of name, python and hint: {entry}")
+        raise ValueError(f"{FILE}: {label} wants ask and python, slips name, python, hint; got {entry}")
     told = [(slip["name"], _number(label, slip["python"]), slip["hint"]) for slip in slips]
     return Answer(entry["ask"], _number(label, entry["python"]), entry.get("tolerance", 0.01), told)
 
@@ -91,7 +91,7 @@ def _number(label: str, expression: str) -> float:
     value = float(eval(expression, dict(NAMES)))
     if not math.isfinite(value) or value == 0:
         raise ValueError(f"{FILE}: {label} wants finite numbers that are not 0; got {value} = {expression}")
-    return value
+    return float(f"{value:.9g}")  # the same page on every processor
 
 
 def typeset(text: str) -> str:
@@ -109,7 +109,7 @@ def form(label: str, number: int, answer: Answer) -> str:
     return (
         f'<form class="lrbs-answer" data-answer="{data}" hidden>'
         f'<label for="{name}">{typeset(answer.ask)}</label> '
-        f'<input id="{name}" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" size="10">'
+        f'<input id="{name}" type="text" autocomplete="off" autocapitalize="off" spellcheck="false">'
         f' <button type="submit">Check</button> <output for="{name}"></output></form>'
     )
 
@@ -144,7 +144,9 @@ def changed(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]
     return [
         page
         for page, told in env.metadata.items()
-        if any(forms(label, answers.get(label, [])) != text for label, text in told.get("answers", {}).items())
+        if any(
+            forms(label, answers.get(label, [])) != text for label, text in told.get("answers", {}).items()
+        )
     ]
 
 
