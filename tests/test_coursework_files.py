@@ -490,6 +490,34 @@ def test_questions_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 @needs_masters
 @pytest.mark.sandbox
+def test_assignment_1_as_a_private_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the teachers' page says: master and questions are copied, changed, and given with --masters."""
+    masters = tmp_path / "private"
+    masters.mkdir()
+    questions = (PACKAGE / "coursework" / "one_step.py").read_text("utf-8")
+    assert questions.count("rng.uniform(0.3, 2.0, 3)") == 1
+    (masters / "1-one-step.py").write_text(
+        questions.replace("rng.uniform(0.3, 2.0, 3)", "rng.uniform(2, 4, 3)")
+    )
+    shutil.copy(MASTER, masters)
+    private = ["--masters", str(masters)]
+    arguments = term(tmp_path / "term", {"ada": solved("ada"), "bob": solved("bob")})
+    roster, released = ["--roster", str(tmp_path / "term" / "roster.csv")], tmp_path / "release"
+    assert coursework("release", masters / MASTER.name, "--to", released, *private, *roster) == 0
+    numbers = json.loads((released / "1-one-step.json").read_text())["parameters"]
+    ours = load("1-one-step", str(masters)).parameters("ada")
+    assert json.dumps(ours.g.tolist()) in json.dumps(list(numbers.values()))
+    assert "ada" not in json.dumps(numbers) and abs(ours.g).min() >= 2
+    assert coursework("leaks", released, *private) == 0
+    capsys.readouterr()
+    assert coursework("mark", *arguments, *private) == 0
+    for student in ("ada", "bob"):
+        record = json.loads((tmp_path / "term" / "marks" / "students" / f"{student}.json").read_text())
+        assert {name: result["points"] for name, result in record["questions"].items()} == FULL
+
+
+@needs_masters
+@pytest.mark.sandbox
 def test_gradescope_gets_a_zip_and_results(tmp_path: Path) -> None:
     root = tmp_path / "autograder"
     gradescope.write_zip(tmp_path / "autograder.zip", "1-one-step", KEY)

@@ -16,8 +16,12 @@ from typing import Any
 
 import pytest
 
+from lrbs.coursework.assignment import MODULES, PRACTICE, load
+from lrbs.coursework.mark import mark_notebook
 from lrbs.coursework.master import read_master
-from tests.coursework_fixtures import FAIR, FULL, Edit, hostile, written
+from lrbs.coursework.question import Outcome
+from lrbs.coursework.sandbox import Limits, choose
+from tests.coursework_fixtures import FAIR, FULL, Edit, hostile, replaced, with_cell, written
 
 ROOT = Path(__file__).resolve().parent.parent
 MASTER = ROOT / "assignments" / "1-one-step.ipynb"
@@ -221,20 +225,20 @@ def test_pages_run_no_script_of_a_student(attacked: Batch) -> None:
         assert "default-src 'none'" in text
 
 
-def test_a_function_that_learnt_the_practice_inputs_by_heart_is_told_why(tmp_path: Path) -> None:
-    from lrbs.coursework.assignment import PRACTICE, load
-    from lrbs.coursework.mark import mark_notebook
-    from lrbs.coursework.sandbox import Limits, choose
+def by_us(data: bytes, name: str = "1-one-step") -> dict[str, Outcome]:
+    """Outcomes of Ada's notebook, marked by whoever runs the tests."""
+    limits = Limits()
+    return mark_notebook(data, load(name), "ada", "another key, secret", choose(limits), limits).outcomes
 
+
+def test_a_function_that_learnt_the_practice_inputs_by_heart_is_told_why() -> None:
     task = load("1-one-step")
     question, parameters = task.question("q5"), task.parameters("ada")
     cases = question.cases(task.inputs_rng(question, PRACTICE), parameters)
     known = {float(case[0][0]): question.expected(parameters, *case) for case in cases}  # type: ignore[misc]
     source = f"known = {known!r}\ndef loss_change(g, S, H, B, rate):\n    return known.get(float(g[0]), 0.0)"
-    edit = __import__("tests.coursework_fixtures", fromlist=["replaced"]).replaced("loss_change", source)
-    data = written(edit, read_master(MASTER).solved_notebook(), "ada")
-    limits = Limits()
-    outcome = mark_notebook(data, task, "ada", "another key, secret", choose(limits), limits).outcomes["q5"]
+    data = written(replaced("loss_change", source), read_master(MASTER).solved_notebook(), "ada")
+    outcome = by_us(data)["q5"]
     assert outcome.share == 0.2  # a step of no length changes nothing
     assert outcome.hint.startswith("It passes the check of the notebook and fails with other inputs")
     assert not any(
@@ -242,8 +246,21 @@ def test_a_function_that_learnt_the_practice_inputs_by_heart_is_told_why(tmp_pat
     )
 
 
-def test_full_marks_are_what_the_assignment_has() -> None:
-    from lrbs.coursework.assignment import load
+@pytest.mark.parametrize("name", MODULES)
+def test_solutions_of_every_master_get_full_marks(name: str) -> None:
+    data = written(lambda n: n, read_master(MASTER.with_name(f"{name}.ipynb")).solved_notebook(), "ada")
+    verdicts = {q.name: "handed in" if q.written else "correct" for q in load(name).questions}
+    assert {question: outcome.verdict for question, outcome in by_us(data, name).items()} == verdicts
 
+
+def test_a_plot_loses_marks_for_missing_labels_alone() -> None:
+    solved = read_master(MASTER.with_name("2-mean-field.ipynb")).solved_notebook()
+    data = written(with_cell("fig.axes[0].set(xlabel='', ylabel='')"), solved, "ada")
+    outcomes = by_us(data, "2-mean-field")
+    assert outcomes["q8"].share == pytest.approx(3 / 5) and "label" in outcomes["q8"].hint
+    assert {o.verdict for name, o in outcomes.items() if name != "q8"} <= {"correct", "handed in"}
+
+
+def test_full_marks_are_what_the_assignment_has() -> None:
     task = load("1-one-step")
     assert {q.name: None if q.written else q.points for q in task.questions} == FULL

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from lrbs.coursework.assignment import PRACTICE, load, student_name
@@ -53,7 +54,7 @@ class Task:
             if own is None:
                 raise ValueError(f"STUDENT = {student!r} is not on the list of {assignment}")
             self._forms = release["questions"]
-            self.parameters = _namespace(own)
+            self.parameters = SimpleNamespace(**decode(own), student=self.student)
             return
         self._assignment = load(assignment)
         self.parameters = self._assignment.parameters(self.student)
@@ -159,9 +160,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"{float(value):.6g}"
     return value
-
-
-def _namespace(encoded: Any) -> Any:
-    from types import SimpleNamespace
-
-    return SimpleNamespace(**decode(encoded))
