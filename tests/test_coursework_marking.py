@@ -1,5 +1,6 @@
 """Submissions of every kind, marked by root and by an ordinary user: exact marks, nothing left behind."""
 
+import ctypes
 import hashlib
 import json
 import os
@@ -9,8 +10,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import pytest
 from lrbs.coursework.assignment import MODULES, PRACTICE, load
 from lrbs.coursework.mark import mark_notebook
 from lrbs.coursework.master import read_master
+from lrbs.coursework.process import _alive, _tree
 from lrbs.coursework.question import Outcome
 from lrbs.coursework.sandbox import Limits, choose
 from tests.coursework_fixtures import FAIR, FULL, Edit, hostile, replaced, with_cell, written
@@ -31,6 +35,7 @@ pytestmark = [
 ]
 
 NOBODY = 65534
+SET_CHILD_SUBREAPER = 36
 
 
 def as_nobody() -> list[str]:
@@ -43,6 +48,16 @@ def as_nobody() -> list[str]:
             home += ["--ro-bind", str(path), str(path)]
     user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
     return ["bwrap", "--dev-bind", "/", "/", *home, "--cap-add", "ALL", *user]
+
+
+def test_what_is_left_behind_is_found() -> None:
+    with adopting() as left:
+        subprocess.run(["sh", "-c", "sleep 9.876 & sleep 0.2"], check=True)
+    assert left == ["sleep 9.876 "]
+    for process in _tree(os.getpid()):
+        if Path(f"/proc/{process}/cmdline").read_text() == "sleep\0009.876\0":
+            os.kill(process, 9)
+            os.waitpid(process, 0)
 
 
 @dataclass
@@ -70,17 +85,26 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def left_behind() -> list[str]:
-    """Command lines of processes that some notebook or its sandbox left."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if "/marker/child.py" in command or command.startswith("sleep 98765"):
-            found.append(command[-80:])
-    return found
+@contextmanager
+def adopting() -> Iterator[list[str]]:
+    """Command lines of processes that what is started in the block leaves behind, known at its end.
+
+    Orphans become children of this process, so that those of other tests and programs are not counted.
+    """
+    left: list[str] = []
+    before = set(_tree(os.getpid()))
+    prctl = ctypes.CDLL(None).prctl
+    assert prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    try:
+        yield left
+    finally:
+        for process in set(_tree(os.getpid())) - before:
+            with suppress(OSError):  # of one that ended just now
+                if _alive(process):
+                    left.append(Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")[-80:])
+                else:
+                    os.waitpid(process, os.WNOHANG)
+        prctl(SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def marked(folder: Path, edits: dict[str, tuple[Edit, dict[str, Any]]], user: str, *limits: str) -> Batch:
@@ -106,14 +130,15 @@ def marked(folder: Path, edits: dict[str, tuple[Edit, dict[str, Any]]], user: st
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    done = subprocess.run(
-        [*(as_nobody() if user == "nobody" else []), *command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    with adopting() as left:
+        done = subprocess.run(
+            [*(as_nobody() if user == "nobody" else []), *command],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
     return Batch(
         folder,
         done.returncode,
@@ -122,12 +147,12 @@ def marked(folder: Path, edits: dict[str, tuple[Edit, dict[str, Any]]], user: st
         before,
         digests(submissions),
         sorted(path.name for path in temporary.iterdir()),
-        left_behind(),
+        left,
         0,
     )
 
 
-@pytest.fixture(scope="module", params=["self", "nobody"])
+@pytest.fixture(params=["self", "nobody"])
 def user(request: pytest.FixtureRequest) -> str:
     """Whoever runs the tests; and, where that is root, an ordinary user too."""
     if request.param == "nobody" and (os.geteuid() != 0 or shutil.which("bwrap") is None):
@@ -144,16 +169,33 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def fair(place: Path, user: str) -> Batch:
-    folder = place / f"fair-{user}"
-    folder.mkdir()
+def made(place: Path) -> Callable[[Callable[[Path, str], Batch], str], Batch]:
+    """Each batch is marked once, in whatever order its tests come."""
+
+    @cache
+    def batch(make: Callable[[Path, str], Batch], user: str) -> Batch:
+        folder = place / f"{make.__name__}-{user}"
+        folder.mkdir()
+        return make(folder, user)
+
+    return batch
+
+
+@pytest.fixture
+def fair(made: Any, user: str) -> Batch:
+    return made(fair_batch, user)
+
+
+@pytest.fixture
+def attacked(made: Any, user: str) -> Batch:
+    return made(hostile_batch, user)
+
+
+def fair_batch(folder: Path, user: str) -> Batch:
     return marked(folder, FAIR, user, "--memory", "900")
 
 
-@pytest.fixture(scope="module")
-def attacked(place: Path, user: str) -> Iterator[Batch]:
-    folder = place / f"hostile-{user}"
-    folder.mkdir()
+def hostile_batch(folder: Path, user: str) -> Batch:
     reached: list[object] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
@@ -176,7 +218,7 @@ def attacked(place: Path, user: str) -> Iterator[Batch]:
         stop.set()
         thread.join()
     batch.connections = len(reached)
-    yield batch
+    return batch
 
 
 @pytest.mark.parametrize("student", FAIR)
