@@ -159,7 +159,9 @@ def unknown(app: Sphinx, env: BuildEnvironment) -> None:
 
 
 def load(app: Sphinx) -> None:
-    app.lrbs_answers = read(Path(app.srcdir) / FILE)  # type: ignore[attr-defined]
+    """Compute all answers; a book without the file has none."""
+    path = Path(app.srcdir) / FILE
+    app.lrbs_answers = read(path) if path.exists() else {}  # type: ignore[attr-defined]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
