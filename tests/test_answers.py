@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from math import isclose, sqrt
@@ -135,3 +136,32 @@ def test_the_answer_does_not_stand_on_the_page_for_all_to_read() -> None:
     assert data is not None
     hint = r'Not <span class="math notranslate nohighlight">\(1/x\)</span>.'
     assert json.loads(base64.b64decode(data[1])) == [0.731, 0.01, [["upside down", 1.368, hint]]]
+
+
+def test_fields_follow_the_file_when_a_book_is_built(tmp_path: Path) -> None:
+    def build() -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "sphinx", "-W", "-q", tmp_path, tmp_path / "html"]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    def fields() -> list[float]:
+        page = (tmp_path / "html" / "index.html").read_text("utf-8")
+        return [
+            json.loads(base64.b64decode(data))[0]
+            for data in re.findall('id="ex-some".*data-answer="(.+?)"', page, re.S)
+        ]
+
+    (tmp_path / "conf.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT / '_ext')!r})\n"
+        "extensions = ['myst_parser', 'sphinx_exercise', 'answer_boxes']\n"
+    )
+    (tmp_path / "index.md").write_text("# A page\n\n```{exercise} Some\n:label: ex-some\n\nHow many?\n```\n")
+    answers = tmp_path / "chapters" / "answers.toml"
+    answers.parent.mkdir()
+    for number in (3, 4):  # the page itself does not change
+        answers.write_text(f"[[ex-some]]\nask = 'A number'\npython = '{number} * sqrt(1)'\n")
+        done = build()
+        assert done.returncode == 0, done.stderr
+        assert fields() == [number]
+    answers.write_text("[[ex-another]]\nask = 'A number'\npython = '1'\n")
+    done = build()
+    assert done.returncode != 0 and "exercises that no page has: ex-another" in done.stderr

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -561,6 +562,31 @@ def test_a_sandbox_that_holds_nothing_back_is_not_taken(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert coursework("mark", *arguments, "--container", f"{program} --") == 3
     assert "lets through" in capsys.readouterr().err
+
+
+@needs_masters
+@pytest.mark.sandbox
+def test_a_container_command_is_used(tmp_path: Path) -> None:
+    """Bubblewrap in the place of a container that works, with a Python of its own in the path."""
+    arguments = term(tmp_path, {"ada": solved("ada")})
+    python = ["--setenv", "PATH", str(Path(sys.executable).parent), "--setenv", "MPLBACKEND", "agg"]
+    inside = [
+        "--clearenv",
+        *python,
+        "--ro-bind",
+        "/",
+        "/",
+        "--tmpfs",
+        "/tmp",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+    ]
+    container = ["bwrap", "--unshare-all", "--die-with-parent", *inside, "--chdir", "/tmp", "--"]
+    assert coursework("mark", *arguments, "--container", shlex.join(container)) == 0
+    record = json.loads((tmp_path / "marks" / "students" / "ada.json").read_text())
+    assert record["points"] == 17
 
 
 @needs_masters

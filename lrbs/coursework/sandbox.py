@@ -36,7 +36,8 @@ REMEDY = """no sandbox works here, so notebooks of others are not run. What help
   Linux: install bubblewrap (Debian, Ubuntu: apt-get install bubblewrap). Ubuntu 24.04 and later also want
          its AppArmor profile: apt-get install apparmor-profiles, then
          ln -s /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/ and reboot.
-  Else:  --container "docker run --rm --interactive --network none IMAGE", an image with Python and NumPy.
+  Else:  --container "docker run --rm --interactive --network none --memory 2g --pids-limit 64 IMAGE
+         timeout -s KILL 150", an image with Python and NumPy.
   --unsafe runs them without any: each notebook can then do whatever you can."""
 
 
