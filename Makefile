@@ -135,7 +135,7 @@ $(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/* chap
 
 # Sphinx builds anew only the pages whose text changed, and warns of nothing on the others. So a site
 # that was built by other tools, in another style or with warnings, is cleared away.
-$(CLEARED): $(INSTALLED) $(wildcard _ext/*.py assets/*)
+$(CLEARED): $(INSTALLED) $(wildcard _ext/*.* assets/*)
 	@rm -rf _build
 	@mkdir -p $(@D)
 	@touch $@

@@ -12,7 +12,7 @@ from tools.browser import ROOT, SITE
 
 from .conftest import Visit, names
 
-WIDTHS = {"desktop": 1280, "phone": 390}
+WIDTHS = {"desktop": 1280, "phone": 360}
 SCHEMES = ("light", "dark")
 MODES = [(width, scheme) for width in WIDTHS for scheme in SCHEMES]
 # Structure is the same in light and dark, colours are the same for all widths.

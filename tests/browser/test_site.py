@@ -73,7 +73,7 @@ def test_code_can_be_copied(open_page: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [360, 1280])
 def test_the_reader_chooses_between_light_and_dark_and_is_remembered(open_page: Any, width: int) -> None:
     visit = open_page(SOME_CHAPTER)
     visit.look(width, "light")
@@ -89,7 +89,7 @@ def test_the_reader_chooses_between_light_and_dark_and_is_remembered(open_page: 
 
 def test_the_menu_on_a_phone_can_be_opened_and_closed(open_page: Any) -> None:
     visit = open_page(SOME_CHAPTER)
-    visit.look(390, "light")
+    visit.look(360, "light")
     chapters = visit.page.locator(".bd-sidebar-primary nav.bd-links")
     expect(chapters).not_to_be_in_viewport()
     visit.page.locator("button.primary-toggle:visible").click()
@@ -149,7 +149,7 @@ def test_references_show_their_equations(open_page: Any) -> None:
     visit.page.mouse.move(5, 5)
     box.wait_for(state="hidden")
     link.blur()
-    visit.look(390, "dark")
+    visit.look(360, "dark")
     link.focus()
     box.wait_for()
     assert visit.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
