@@ -37,7 +37,7 @@ def said(visit: Visit, text: str, field: str = FIELD) -> Any:
     return visit.page.locator(f"form:has({field}) output")
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [
