@@ -31,7 +31,8 @@ test: $(INSTALLED)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --ignore tests/browser lrbs tests chapters
+	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --ignore tests/browser lrbs tests chapters \
+	  $(wildcard assignments)
 
 # PyTorch, an oracle of a few tests; they are left out, with a word at the end, where it is not installed.
 torch: $(TORCH)
@@ -69,6 +70,7 @@ benchmarks: book
 	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.pages
 	$(RUN) -m benchmarks.one_pass
+	$(RUN) -m benchmarks.coursework
 	@if $(RUN) -c 'import torch' 2>/dev/null; then $(RUN) -m benchmarks.monitor; \
 	  else echo "left out: what the monitor costs (no PyTorch; make torch installs it)"; fi
 
@@ -125,7 +127,7 @@ $(VENDORED): $(INSTALLED) package-lock.json tools/vendor.py
 	$(RUN) tools/vendor.py
 	@touch $@
 
-$(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/*) $(shell find lrbs -name '*.py')
+$(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/* chapters/*/*) $(shell find lrbs -name '*.py')
 	@test -e $@ || { rm -rf _build; mkdir _build; touch $(CLEARED); }
 	@rm -f $@
 	$(VENV)/bin/jupyter-book build -W -n --keep-going --quiet . || { rm -rf _build; exit 1; }
