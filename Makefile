@@ -18,7 +18,7 @@ export VECLIB_MAXIMUM_THREADS ?= 1
 # made by several chapters at once, which then warn.
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
-.PHONY: book test browser benchmarks lab chapters pdf links format requirements clean torch alone shuffled portable killed mutants
+.PHONY: book test browser benchmarks lab chapters pdf links format requirements clean torch alone shuffled portable killed mutants package dist
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.
 book: chapters
@@ -56,6 +56,17 @@ killed: $(INSTALLED)
 # Break the formulas on purpose, one small change at a time: some test must fail for each.
 mutants: $(INSTALLED)
 	$(RUN) -m tools.mutate
+
+# The package with whatever Python, NumPy and SciPy there are: stored outputs belong to the pinned ones.
+PYTEST ?= $(RUN) -m pytest
+PINNED := tests/browser tests/test_book.py tests/test_outputs.py tests/test_wheel.py
+package:
+	$(PYTEST) -n 2 --dist loadscope $(PINNED:%=--ignore %) lrbs tests
+
+# What goes to PyPI: source and wheel.
+dist: $(INSTALLED)
+	@rm -rf dist
+	$(RUN) -m build --no-isolation .
 
 # Every page, figure and link of the built site in Chromium; skipped, with a word why, where there is none.
 browser: book

@@ -1,4 +1,4 @@
-"""What a public site says of itself: canonical addresses, a sitemap, how a shared link looks, a page for the lost.
+"""What a public site says of itself: addresses, a sitemap, how a shared link looks, a page that helps.
 
 All of it follows from the repository's address in ``_config.yml``. Without one, or on a host whose pages lie
 elsewhere, ``html_baseurl`` says where the site is; without that either there is no address to give.
@@ -30,16 +30,15 @@ def setup(app: Sphinx) -> dict[str, Any]:
         for extension in ("sphinx_sitemap", "sphinxext.opengraph", "notfound.extension"):
             app.setup_extension(extension)
         path = urlsplit(site).path
-        app.config.update(
-            {
-                "html_baseurl": site,
-                "sitemap_url_scheme": "{link}",
-                "ogp_site_url": site,
-                "ogp_image": f"{site}_static/book.png",
-                "ogp_image_alt": False,
-                "ogp_social_cards": {"enable": False},
-                "notfound_urls_prefix": path,
-                "notfound_context": {"title": "There is no such page", "body": LOST.format(home=path)},
-            }
-        )
+        for name, value in {
+            "html_baseurl": site,
+            "sitemap_url_scheme": "{link}",
+            "ogp_site_url": site,
+            "ogp_image": f"{site}_static/book.png",
+            "ogp_image_alt": False,
+            "ogp_social_cards": {"enable": False},
+            "notfound_urls_prefix": path,
+            "notfound_context": {"title": "There is no such page", "body": LOST.format(home=path)},
+        }.items():
+            setattr(app.config, name, value)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
