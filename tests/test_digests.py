@@ -29,7 +29,9 @@ def test_digest_does_not_follow_imports_for_type_checkers() -> None:
 
 
 def test_digest_does_not_follow_the_version() -> None:
-    assert without_prose('__version__ = "1.0"\nx = 1\n') == without_prose('x = 1\n__version__ = "2.0"\n')
+    assert digests.without_prose('__version__ = "1.0"\nx = 1\n') == digests.without_prose(
+        'x = 1\n__version__ = "2.0"\n'
+    )
 
 
 def test_digest_does_not_follow_comments_and_docstrings() -> None:
