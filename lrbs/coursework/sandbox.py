@@ -169,9 +169,9 @@ def _bubblewrap(limits: Limits) -> Sandbox | None:
     prefix_ = [
         *(program, *spaces, "--die-with-parent", "--new-session", *caps, "--clearenv"),
         *(part for pair in ENVIRONMENT.items() for part in ("--setenv", *pair)),
-        *system,
         *("--proc", "/proc", "--dev", "/dev", "--size", size, "--perms", "1777", "--tmpfs", "/dev/shm"),
         *("--size", size, "--perms", "1777", "--tmpfs", "/tmp"),
+        *system,  # after /tmp, where Python may be installed too
         *("--size", size, "--perms", "0777", "--tmpfs", INSIDE),
         *_fonts(),
         *("--perms", "0755", "--dir", "/marker", "--ro-bind", str(CHILD), "/marker/child.py"),
