@@ -569,20 +569,10 @@ def test_a_sandbox_that_holds_nothing_back_is_not_taken(
 def test_a_container_command_is_used(tmp_path: Path) -> None:
     """Bubblewrap in the place of a container that works, with a Python of its own in the path."""
     arguments = term(tmp_path, {"ada": solved("ada")})
+    prefix = sys.prefix  # perhaps below /tmp, so it is bound after that
     python = ["--setenv", "PATH", str(Path(sys.executable).parent), "--setenv", "MPLBACKEND", "agg"]
-    inside = [
-        "--clearenv",
-        *python,
-        "--ro-bind",
-        "/",
-        "/",
-        "--tmpfs",
-        "/tmp",
-        "--dev",
-        "/dev",
-        "--proc",
-        "/proc",
-    ]
+    root = ["--ro-bind", "/", "/", "--tmpfs", "/tmp", "--ro-bind", prefix, prefix]
+    inside = ["--clearenv", *python, *root, "--dev", "/dev", "--proc", "/proc"]
     container = ["bwrap", "--unshare-all", "--die-with-parent", *inside, "--chdir", "/tmp", "--"]
     assert coursework("mark", *arguments, "--container", shlex.join(container)) == 0
     record = json.loads((tmp_path / "marks" / "students" / "ada.json").read_text())
