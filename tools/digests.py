@@ -82,9 +82,9 @@ def without_prose(source: str) -> str:
         idle: ast.stmt | None = None
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
             idle = node.body[0]
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            idle = node
-        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__":
+        elif (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING") or (
+            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
+        ):
             idle = node
         if idle is not None and idle.end_lineno is not None:
             lines[idle.lineno - 1 : idle.end_lineno] = [""] * (idle.end_lineno - idle.lineno + 1)
