@@ -120,8 +120,8 @@ def step_law() -> tuple[Sweep, ...]:
     names, table = _read(TABLE)
     pairs, which = np.unique(table[:, :2], axis=0, return_inverse=True)
     sweeps = []
-    for k in range(len(pairs)):
-        t = dict(zip(names, table[which == k].T, strict=True))
+    for k in range(len(pairs)):  # NumPy 2.0 gives `which` a second axis
+        t = dict(zip(names, table[which.ravel() == k].T, strict=True))
         tried = [t[f"excess_{f:g}"] if f != 1 else np.zeros(len(t["loss"])) for f in FACTORS]
         sweeps.append(
             Sweep(
