@@ -24,17 +24,20 @@ AXE = """async (rules) => {
   const seen = (nodes) => nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(" | ");
   return found.map(({ id, nodes }) => `${id}: ${seen(nodes)}`);
 }"""
+CUT = """() => [...document.querySelectorAll("mjx-container[display='true']")]
+  .filter((box) => box.scrollWidth > box.clientWidth).map((box) => `cut off: ${box.textContent}`)"""
 EQUATIONS = re.compile(r'<(?:div|span) class="math[ "]')
 
 
 def faults(visit: Visit, width: int, scheme: str, rules: dict[str, Any]) -> list[str]:
-    """What is wider than the window, or breaks these rules of axe."""
+    """What is wider than the window, equations that have to scroll, what breaks these rules of axe."""
     visit.look(width, scheme)
     wide = visit.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    cut = visit.page.evaluate(CUT)
     if not visit.page.evaluate("() => 'axe' in globalThis"):
         visit.page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8"))
     found: list[str] = visit.page.evaluate(AXE, rules)
-    return [f"{wide} pixels to the right of the window"] * (wide > 0) + found
+    return [f"{wide} pixels to the right of the window"] * (wide > 0) + cut + found
 
 
 each_page = pytest.mark.parametrize("visit", names(), indirect=True)
