@@ -24,8 +24,9 @@ def add_entries(app: Sphinx) -> Iterable[tuple[str, dict[str, Any], str]]:
     """For the index that is written next; no pages."""
     if indexer := getattr(app.builder, "indexer", None):
         for page, asked in WORDS.items():
-            texts = sorted(text for each in asked for text in spellings(each))
-            indexer._index_entries[f"chapters/{page}"] = [(text, "", "main") for text in texts]
+            if (name := f"chapters/{page}") in app.env.found_docs:  # a single page can be built alone
+                texts = sorted(text for each in asked for text in spellings(each))
+                indexer._index_entries[name] = [(text, "", "main") for text in texts]
     return ()
 
 

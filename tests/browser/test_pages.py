@@ -28,17 +28,20 @@ AXE = """async (rules) => {
 # Nobody finishes a page that goes on and on. In these one looks things up.
 SCREENS = 18
 LOOKED_UP = ("api", "errata", "formula-index", "references")
+CUT = """() => [...document.querySelectorAll("mjx-container[display='true']")]
+  .filter((box) => box.scrollWidth > box.clientWidth).map((box) => `cut off: ${box.textContent}`)"""
 EQUATIONS = re.compile(r'<(?:div|span) class="math[ "]')
 
 
 def faults(visit: Visit, width: int, scheme: str, rules: dict[str, Any]) -> list[str]:
-    """What is wider than the window, or breaks these rules of axe."""
+    """What is wider than the window, equations that have to scroll, what breaks these rules of axe."""
     visit.look(width, scheme)
     wide = visit.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    cut = visit.page.evaluate(CUT)
     if not visit.page.evaluate("() => 'axe' in globalThis"):
         visit.page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8"))
     found: list[str] = visit.page.evaluate(AXE, rules)
-    return [f"{wide} pixels to the right of the window"] * (wide > 0) + found
+    return [f"{wide} pixels to the right of the window"] * (wide > 0) + cut + found
 
 
 each_page = pytest.mark.parametrize("visit", names(), indirect=True)
