@@ -18,7 +18,7 @@ export VECLIB_MAXIMUM_THREADS ?= 1
 # made by several chapters at once, which then warn.
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
-.PHONY: book test browser benchmarks experiments lab chapters pdf links format requirements clean torch alone shuffled portable killed mutants
+.PHONY: book test browser benchmarks experiments lab chapters pdf links format requirements clean torch alone shuffled portable killed mutants package dist
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.
 book: chapters
@@ -31,7 +31,8 @@ test: $(INSTALLED)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --ignore tests/browser lrbs tests chapters
+	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --ignore tests/browser lrbs tests chapters \
+	  $(wildcard assignments)
 
 # PyTorch, an oracle of a few tests; they are left out, with a word at the end, where it is not installed.
 torch: $(TORCH)
@@ -56,6 +57,17 @@ killed: $(INSTALLED)
 mutants: $(INSTALLED)
 	$(RUN) -m tools.mutate
 
+# The package with whatever Python, NumPy and SciPy there are: stored outputs belong to the pinned ones.
+PYTEST ?= $(RUN) -m pytest
+PINNED := tests/browser tests/test_book.py tests/test_outputs.py tests/test_wheel.py
+package:
+	$(PYTEST) -n 2 --dist loadscope $(PINNED:%=--ignore %) lrbs tests
+
+# What goes to PyPI: source and wheel.
+dist: $(INSTALLED)
+	@rm -rf dist
+	$(RUN) -m build --no-isolation .
+
 # Every page, figure and link of the built site in Chromium; skipped, with a word why, where there is none.
 browser: book
 	$(RUN) -m pytest -n 2 --dist loadgroup tests/browser
@@ -69,11 +81,14 @@ pdf: book
 experiments: $(TORCH)
 	$(RUN) -m experiments $(if $(RESULTS),--results $(RESULTS))
 
-# How heavy pages are, how soon they show, how quick figures follow their sliders.
+# How quick lrbs is, how heavy pages are, how quick figures follow their sliders, what the monitor costs.
 benchmarks: book
 	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.pages
 	$(RUN) -m benchmarks.one_pass
+	$(RUN) -m benchmarks.coursework
+	@if $(RUN) -c 'import torch' 2>/dev/null; then $(RUN) -m benchmarks.monitor; \
+	  else echo "left out: what the monitor costs (no PyTorch; make torch installs it)"; fi
 
 # Whether the addresses of other hosts that the book names still answer. Needs a network.
 links: $(VENDORED)
@@ -128,7 +143,7 @@ $(VENDORED): $(INSTALLED) package-lock.json tools/vendor.py
 	$(RUN) tools/vendor.py
 	@touch $@
 
-$(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/*) $(shell find lrbs -name '*.py')
+$(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/* chapters/*/*) $(shell find lrbs -name '*.py')
 	@test -e $@ || { rm -rf _build; mkdir _build; touch $(CLEARED); }
 	@rm -f $@
 	$(VENV)/bin/jupyter-book build -W -n --keep-going --quiet . || { rm -rf _build; exit 1; }
@@ -136,7 +151,7 @@ $(BUILT): $(CLEARED) $(VENDORED) _config.yml _toc.yml $(wildcard chapters/*) $(s
 
 # Sphinx builds anew only the pages whose text changed, and warns of nothing on the others. So a site
 # that was built by other tools, in another style or with warnings, is cleared away.
-$(CLEARED): $(INSTALLED) $(wildcard _ext/*.py assets/*)
+$(CLEARED): $(INSTALLED) $(wildcard _ext/*.* assets/*)
 	@rm -rf _build
 	@mkdir -p $(@D)
 	@touch $@

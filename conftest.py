@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from functools import cache
 from importlib.util import find_spec
 
 import pytest
@@ -11,6 +12,7 @@ from nbval.plugin import IPyNbCell
 from tools.outputs import Output, differences, stated_tolerance
 
 NO_TORCH = "no PyTorch; make torch installs it"
+NO_SANDBOX = "no sandbox works here; install bubblewrap"
 # Modules that import PyTorch at their head: pytest imports all it looks into for doctests.
 collect_ignore_glob = [] if find_spec("torch") else ["lrbs/torch/[!_]*.py"]
 
@@ -36,7 +38,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Where PyTorch is not, leave out tests marked `torch` and doctests that name it, or fail if required."""
+    """Leave out tests that need PyTorch or a sandbox where there is none, or fail them if it is required."""
     marked = item.get_closest_marker("torch") is not None
     if isinstance(item, DoctestItem):
         marked = any("torch" in example.source for example in item.dtest.examples)
@@ -44,6 +46,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("TORCH_TESTS") == "required":
             pytest.fail(NO_TORCH, pytrace=False)
         pytest.skip(NO_TORCH)
+    if item.get_closest_marker("sandbox") is not None and not sandbox_works():
+        if os.environ.get("SANDBOX_TESTS") == "required":
+            pytest.fail(NO_SANDBOX, pytrace=False)
+        pytest.skip(NO_SANDBOX)
+
+
+@cache
+def sandbox_works() -> bool:
+    """Whether notebooks of others can be run here, found by trying."""
+    from lrbs.coursework.sandbox import Limits, NoSandbox, choose
+
+    try:
+        choose(Limits())
+    except NoSandbox:
+        return False
+    return True
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

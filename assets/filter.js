@@ -3,13 +3,20 @@ document.addEventListener("DOMContentLoaded", () => {
   const page = document.querySelector("#formula-index");
   const table = page?.querySelector("table");
   if (!table) return;
-  // As it is typed: any quotation mark, hyphen or accent finds any other, and β₁ is found by β1.
+  const greek = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau " +
+    "upsilon phi chi psi omega";
+  const name = (letter) => greek.split(" ")[letter.codePointAt() - "α".codePointAt()];
+  // As it is typed: any quotation mark, hyphen or accent finds any other, and β₁ is found by beta1;
+  // everyday names and both spellings find the book's.
   const plain = (text) =>
     text.normalize("NFKD").toLowerCase()
-      .replace(/\p{M}|\u00ad/gu, "")
-      .replace(/[‘’‚‛′ʹʼ`´]/g, "'")
+      .replace(/\p{M}|\u00ad|_/gu, "").replace(/[α-ω]/g, name)
+      .replace(/[‘’‚‛′ʹʼ`´']/g, "")
       .replace(/[“”„‟″«»]/g, '"')
-      .replace(/[‐‑‒–—−]/g, "-");
+      .replace(/[‐‑‒–—−]/g, "-")
+      .replace(/adamw/g, "adam").replace(/signsgd/g, "sign")
+      .replace(/\blr\b/g, "learning rate").replace(/\bbs\b/g, "batch size")
+      .replace(/iz(?=e|i|a)/g, "is");
   const rows = [...table.tBodies[0].rows].map((row) => [row, plain(row.textContent)]);
   const label = document.createElement("label");
   const field = document.createElement("input");

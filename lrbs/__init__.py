@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     formulas: Mapping[str, Formula]
 
-__version__ = "0.4.0"
+__version__ = "0.7.0"
 
 __all__ = [
     "SGD",

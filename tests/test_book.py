@@ -129,8 +129,12 @@ def test_contents_name_every_page() -> None:
         page = waiting.pop()
         named.add(page["file"])
         waiting += page.get("sections", [])
-    pages = {*(ROOT / "chapters").glob("*.md"), *NOTEBOOKS}
-    assert named == {f"chapters/{page.stem}" for page in pages}
+    found = (
+        path.relative_to(ROOT) for kind in ("md", "ipynb") for path in (ROOT / "chapters").rglob(f"*.{kind}")
+    )
+    assert named == {
+        path.with_suffix("").as_posix() for path in found if not path.parent.name.startswith(".")
+    }
 
 
 @pytest.mark.parametrize("id", lrbs.formulas)

@@ -28,6 +28,12 @@ def test_digest_does_not_follow_imports_for_type_checkers() -> None:
     assert digests.without_prose(told) == "from typing import TYPE_CHECKING\nx = 1"
 
 
+def test_digest_does_not_follow_the_version() -> None:
+    assert digests.without_prose('__version__ = "1.0"\nx = 1\n') == digests.without_prose(
+        'x = 1\n__version__ = "2.0"\n'
+    )
+
+
 def test_digest_does_not_follow_comments_and_docstrings() -> None:
     bare = 'class A:\n    def f(self):\n        return "#"'
     told = '"""M."""\n\nclass A:  # c\n    """A.\n\n    B.\n    """\n\n    def f(self):\n        """F."""\n'

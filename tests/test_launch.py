@@ -34,8 +34,11 @@ def test_launch_buttons_are_there_with_an_address_alone(tmp_path: Path, url: str
     settings["repository"]["url"] = url
     settings["sphinx"]["config"]["html_static_path"] = ["assets"]
     (tmp_path / "_config.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: page\n", encoding="utf-8")
-    nbformat.write(colab.prepared(notebook(), url), tmp_path / "page.ipynb")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: page\nchapters:\n- file: more\n", encoding="utf-8"
+    )
+    for page in ("page", "more"):
+        nbformat.write(colab.prepared(notebook(), url), tmp_path / f"{page}.ipynb")
     for folder in ("_ext", "assets"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     (tmp_path / "chapters").mkdir()

@@ -447,7 +447,7 @@ def test_logs_that_are_refused(tmp_path, lines, message):
         ({"update_rms": 1.2}, "must be below 1"),
         ({"update_rms": 0.2, "beta1": 0.9}, "not resolved: update_rms = 0.2 is not above"),
         ({"update_rms": 0.3, "optimizer": "sgd"}, "is read for Adam"),
-        ({"momentum_norms": (1.0, 0.9), "beta1": 0.9}, "must be below 1"),
+        ({"momentum_norms": (1.0, 0.9), "beta1": 0.9}, "in this order"),
         ({"momentum_norms": (0.1, 1.0), "beta1": 0.9}, "not resolved"),
         ({"momentum_norms": (0.1, 1.0), "optimizer": "sgd"}, "need an average"),
         ({"betas": "sde", "beta2": 0.95, "to": 8192}, r"beta2: growth \(1 - decay\) must be below 1"),

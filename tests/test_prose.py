@@ -79,7 +79,7 @@ def test_links_to_equations_lead_to_their_chapter() -> None:
     away = prose.with_equations(f"By [({id})](), and [(not one)](x.md)", "muon")
     assert away == f"By [({id})]({formulas[id].chapter}.ipynb#id-11260-3), and [(not one)](x.md)"
     assert prose.with_equations(away, formulas[id].chapter).startswith(f"By [({id})](#id-11260-3)")
-    assert formulas["lrbs.averaging"].link() == "[(lrbs.averaging)](ema.ipynb#lrbs-averaging)"
+    assert formulas["lrbs.averaging"].link() == "[(lrbs.averaging)](momentum.ipynb#lrbs-averaging)"
 
 
 def test_equations_show_their_numbers_where_labels_are_not_shown() -> None:

@@ -74,7 +74,7 @@ def lines_seen(catalogue: dict[str, Any], code: str) -> dict[str, Any]:
 
 
 def without_prose(source: str) -> str:
-    """A module less what makes no output: comments, docstrings, blank lines, imports for type checkers."""
+    """A module less what makes no output: comments, docstrings, imports for type checkers, the version."""
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
@@ -84,7 +84,9 @@ def without_prose(source: str) -> str:
         idle: ast.stmt | None = None
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
             idle = node.body[0]
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        elif (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING") or (
+            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
+        ):
             idle = node
         if idle is not None and idle.end_lineno is not None:
             lines[idle.lineno - 1 : idle.end_lineno] = [""] * (idle.end_lineno - idle.lineno + 1)

@@ -42,7 +42,7 @@ def pages() -> list[Path]:
     """All pages in the order of the contents: each names the next."""
     found = [FIRST]
     while (following := soup(found[-1]).find("link", rel="next")) is not None:
-        found.append((FIRST.parent / str(following["href"])).resolve())
+        found.append((found[-1].parent / str(following["href"])).resolve())
     return found
 
 

@@ -259,8 +259,8 @@ def _notes(request: Request, new: float, from_file: bool) -> list[str]:
         )
     if request.fixed != "loss":
         notes.append(
-            "By the laws the smaller batch is always the thriftier; runs of a fixed number of examples "
-            "have a best batch all the same."
+            "By the laws the smaller batch is always the thriftier; the public sweeps, at a fixed number of "
+            "tokens, have a best batch all the same."
         )
     if request.family == "adam" and request.fixed == "examples":
         low, high = (end(sweep.best_batch for sweep in step_law()) for end in (min, max))

@@ -159,6 +159,11 @@ def _from_norms(request: Request, momentum_norms: ArrayLike, gradient_norms: Arr
     if m.size > 1 or g.size > 1:
         estimate = noise_scale_from_momentum(m, g, request.momentum, request.batch_size)
         return _resolved(estimate, "the norms of momentum and gradient")
+    if m[0] >= g[0]:
+        raise ValueError(
+            "momentum_norms are |m| and |g|, in this order, and an average over time is the shorter; "
+            f"got {m[0]:g} and {g[0]:g}"
+        )
     signal = float(signal_from_momentum_ratio(m[0] / g[0], request.momentum))
     what = f"|m| / |g| = {m[0] / g[0]:.3g}"
     return _from_signal(request, signal, what, "the norms of momentum and gradient")

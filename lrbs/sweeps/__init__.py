@@ -1,4 +1,4 @@
-"""Ten public sweeps of language models: their best learning rates, laws fitted to them, what they predict."""
+"""Public sweeps of language models: their best learning rates, laws fitted to them, what they predict."""
 
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,6 @@ __all__, __getattr__ = names_of(
     {
         "fits": ("CANDIDATES", "Candidate", "LawFit", "fit_law", "power_of_size_and_tokens", "resampled"),
         "prediction": ("RateRange", "rate_range"),
-        "table": ("Sweep", "step_law"),
+        "table": ("RunsToLoss", "Sweep", "step_law", "steps_to_loss"),
     },
 )

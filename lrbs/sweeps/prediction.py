@@ -62,7 +62,7 @@ def rate_range(
     sequence_length : float
         In tokens. What a corner counts is taken to be tokens; the sweeps had 2048 and nothing else.
     sweeps : sequence of Sweep, optional
-        The ten of :func:`step_law` unless told; at least five.
+        The ten of :func:`lrbs.sweeps.step_law` unless told; at least five.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Best learning rates of ten public sweeps, as they were derived from the published losses."""
+"""Best learning rates of ten public sweeps, derived from published losses; steps to a loss, as published."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from lrbs.validation import Array
 
-__all__ = ["Sweep", "step_law"]
+__all__ = ["RunsToLoss", "Sweep", "step_law", "steps_to_loss"]
 
 TABLE = Path(__file__).with_name("step_law_rates.csv")
+STEPS = Path(__file__).with_name("steps_to_loss.csv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +117,11 @@ def step_law() -> tuple[Sweep, ...]:
     >>> [sweep.name for sweep in step_law()][:3]
     ['215M, 4B', '215M, 11.4B', '215M, 100B']
     """
-    lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    names, table = lines[0].split(","), np.loadtxt(lines[1:], delimiter=",")
+    names, table = _read(TABLE)
     pairs, which = np.unique(table[:, :2], axis=0, return_inverse=True)
     sweeps = []
-    for k in range(len(pairs)):
-        t = dict(zip(names, table[which == k].T, strict=True))
+    for k in range(len(pairs)):  # NumPy 2.0 gives `which` a second axis
+        t = dict(zip(names, table[which.ravel() == k].T, strict=True))
         tried = [t[f"excess_{f:g}"] if f != 1 else np.zeros(len(t["loss"])) for f in FACTORS]
         sweeps.append(
             Sweep(
@@ -140,3 +140,55 @@ def step_law() -> tuple[Sweep, ...]:
             )
         )
     return tuple(sweeps)
+
+
+@dataclass(frozen=True, eq=False)
+class RunsToLoss:
+    """Runs of one model to one held-out loss, at many batch sizes.
+
+    Attributes
+    ----------
+    parameters : float
+        Model size.
+    loss : float
+        That was to be reached.
+    batch_size : ndarray, shape (n,)
+        In sequences of 512 tokens, rising.
+    steps : ndarray, shape (n,)
+        The fewest of the runs tried at this batch size.
+    """
+
+    parameters: float
+    loss: float
+    batch_size: Array
+    steps: Array
+
+
+@cache
+def steps_to_loss() -> tuple[RunsToLoss, ...]:
+    """Steps of five language models to a loss each, by size.
+
+    As Zhang et al. (2024, arXiv 2410.21676) publish them: AdamW at a constant rate, weights averaged. The
+    head of the file says where.
+
+    Returns
+    -------
+    tuple of RunsToLoss
+        For :func:`lrbs.fit_tradeoff`.
+
+    Examples
+    --------
+    >>> import lrbs
+    >>> smallest = steps_to_loss()[0]
+    >>> round(lrbs.fit_tradeoff(smallest.batch_size, smallest.steps).critical_batch_size, -1)
+    2240.0
+    """
+    _, table = _read(STEPS)
+    models = [table[table[:, 0] == size] for size in np.unique(table[:, 0])]
+    return tuple(RunsToLoss(float(t[0, 0]), float(t[0, 1]), t[:, 2], t[:, 3]) for t in models)
+
+
+def _read(path: Path) -> tuple[list[str], Array]:
+    """Names and columns of a table whose head is a comment."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return lines[0].split(","), np.loadtxt(lines[1:], delimiter=",")

@@ -1,0 +1,23 @@
+"""Coursework: assignments that are released, handed in and marked.
+
+Students need :class:`Task`. Teachers need the command line, ``python -m lrbs coursework --help``.
+Nothing else in lrbs imports this room.
+"""
+
+from typing import TYPE_CHECKING
+
+from lrbs.lazy import names_of
+
+if TYPE_CHECKING:
+    from lrbs.coursework.assignment import *
+    from lrbs.coursework.question import *
+    from lrbs.coursework.task import *
+
+__all__, __getattr__ = names_of(
+    "lrbs.coursework",
+    {
+        "assignment": ("Assignment", "load"),
+        "question": ("Finding", "Property", "Question", "Slip"),
+        "task": ("Task",),
+    },
+)
