@@ -1,7 +1,8 @@
 """One step from three checkpoints: the best learning rate, searched, measured, and by the laws.
 
 The population is a set of sequences that batches are drawn from with replacement: its loss, gradient, noise
-and curvature are exact, and so is every law but for the noise vectors that stand for all of them.
+and curvature are exact, and so are the laws but for the Hessian's diagonal. The error of tr(Sigma H) is that
+of the population, as a draw from the text.
 """
 
 from __future__ import annotations
@@ -44,8 +45,7 @@ RULES: dict[str, UpdateRule] = {
 }
 POPULATION = 256
 DRAWS = 24  # independent updates
-VECTORS = {"Muon": 48}  # noise vectors of a law,
-USUALLY = 128  # else; and probes of the Hessian's diagonal
+PROBES = 128  # of the Hessian's diagonal
 HISTORY = 128  # gradients that Adam has seen
 COLUMNS = ("moment", "rule", "batch_size", "quantity", "value", "error")
 LAST = ("searched", "held-out loss")  # one of each task
@@ -118,7 +118,7 @@ def shaped(vectors: Any) -> Weights:
 class Point:
     """A checkpoint and the population: its gradients, loss and Hessian."""
 
-    def __init__(self, moment: int, point: Any, probes: int = USUALLY) -> None:
+    def __init__(self, moment: int, point: Any, probes: int = PROBES) -> None:
         self.probes = probes
         torch.set_num_threads(1)
         self.moment, self.point = moment, point
@@ -155,7 +155,7 @@ class Point:
         signs = np.random.default_rng(self.moment).choice((-1.0, 1.0), (self.probes, SIZE))
         return np.array([z * self.hessian(z) for z in signs])
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def loss(self, points: Any) -> Any:
         """Of each of some points (n, SIZE)."""
         many = shaped(points)
@@ -213,12 +213,11 @@ def moments_of_muon(method: Any, point: Point, size: int) -> Moments:
     return Moments(mean, DiagonalPlusLowRank(None, factors, noise.weights))
 
 
-def rate(point: Point, moments: Moments, vectors: int) -> tuple[float, float]:
-    """alignment / curvature, the noise's part from some of its vectors, with standard error."""
-    chosen = np.linspace(0, POPULATION - 1, vectors).round().astype(int)
+def rate(point: Point, moments: Moments) -> tuple[float, float]:
+    """alignment / curvature, noise vector by noise vector: without an error."""
     mean, noise = moments.mean, moments.covariance
-    bent = np.array([f @ point.hessian(f) for f in noise.factors.T[chosen]]) * noise.weights.sum()
-    return with_error(mean @ point.gradient, mean @ point.hessian(mean), bent)
+    bent = noise.weights @ [f @ point.hessian(f) for f in noise.factors.T]
+    return float(mean @ point.gradient / (mean @ point.hessian(mean) + bent)), 0.0
 
 
 def with_error(alignment: float, signal: float, noise: Any) -> tuple[float, float]:
@@ -246,7 +245,7 @@ def searched(point: Point, found: Any, start: float) -> tuple[float, float]:
     return best_rate, best_rate * np.log(2) / 2 * error
 
 
-def step_of(point: Point, rule: str, size: int, draws: int = DRAWS, vectors: int = 0) -> list[Row]:
+def step_of(point: Point, rule: str, size: int, draws: int = DRAWS) -> list[Row]:
     """Best rates of one step, by all ways there are for the rule; the laws of SGD stand in `point_of`."""
     rng = np.random.default_rng([point.moment, size, list(RULES).index(rule)])
     found = updates(point, rule, size, draws, rng)
@@ -255,15 +254,12 @@ def step_of(point: Point, rule: str, size: int, draws: int = DRAWS, vectors: int
     if measured.curvature > 0:
         error = float(measured.optimal_lr_se)
     rates = {"measured": (guess, error), "searched": searched(point, found, abs(guess))}
-    count = vectors or VECTORS.get(rule, USUALLY)
     if rule == "Muon":
-        rates["mean field"] = rate(point, moments_of_muon(mean_field, point, size), count)
-        rates["two-sided mean field"] = rate(point, moments_of_muon(two_sided_mean_field, point, size), count)
+        rates["mean field"] = rate(point, moments_of_muon(mean_field, point, size))
+        rates["two-sided mean field"] = rate(point, moments_of_muon(two_sided_mean_field, point, size))
     elif rule in ("SignSGD", "Adam"):  # the laws of a long memory are Adam's
         acting = RULES[rule]
-        rates["mean field"] = rate(
-            point, mean_field(acting, point.gradient, point.noise.scaled(1 / size)), count
-        )
+        rates["mean field"] = rate(point, mean_field(acting, point.gradient, point.noise.scaled(1 / size)))
         alone = mean_field(acting, point.gradient, Diagonal(point.variances / size))
         rates["mean field, diagonal"] = with_error(
             alone.mean @ point.gradient,
@@ -277,25 +273,25 @@ def step_of(point: Point, rule: str, size: int, draws: int = DRAWS, vectors: int
     return [row(point.moment, name, *value, rule, size) for name, value in rates.items()]
 
 
-def point_of(point: Point, vectors: int = POPULATION) -> list[Row]:
+def point_of(point: Point) -> list[Row]:
     """What the checkpoint is, and what that makes of SGD at all batch sizes."""
     g, moment = point.gradient, point.moment
-    bent = np.array([f @ point.hessian(f) for f in point.noise.factors.T[:vectors]])
+    bent = np.array([f @ point.hessian(f) for f in point.noise.factors.T])
     alone = point.diagonals @ point.variances
     signal = float(g @ point.hessian(g))
-    told: dict[str, tuple[float, ...]] = {
-        "squared gradient": (float(g @ g),),
-        "trace of noise": (float(point.variances.sum()),),
-        "gradient curvature": (signal,),
-        "tr(Sigma H)": (bent.mean(), bent.std(ddof=1) / np.sqrt(vectors)),
+    told: dict[str, tuple[float, float]] = {
+        "squared gradient": (float(g @ g), 0.0),
+        "trace of noise": (float(point.variances.sum()), 0.0),
+        "gradient curvature": (signal, 0.0),
+        "tr(Sigma H)": (bent.mean(), bent.std(ddof=1) / np.sqrt(POPULATION)),
         "tr(Sigma H), diagonal": (alone.mean(), alone.std(ddof=1) / np.sqrt(len(alone))),
-        "tr(Sigma H), largest share": (bent.max() / bent.sum(),),
+        "tr(Sigma H), largest share": (bent.max() / bent.sum(), 0.0),
     }
     rows = [row(moment, name, *value) for name, value in told.items()]
     for size in BATCH_SIZES:
         ratio = point.variances.sum() / (g @ g) / size
         laws = {
-            "mean field": with_error(g @ g, signal, bent / size),
+            "mean field": (g @ g / (signal + bent.mean() / size), 0.0),
             "mean field, diagonal": with_error(g @ g, signal, alone / size),
             "scalar law": (g @ g / (signal * (1 + ratio)), 0.0),
         }

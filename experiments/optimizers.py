@@ -17,8 +17,8 @@ class Muon(torch.optim.Optimizer):
     def __init__(self, params: Any, lr: float, momentum: float = 0.95, weight_decay: float = 0.1) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
-    @torch.no_grad()
-    def step(self) -> None:  # type: ignore[override]
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def step(self) -> None:
         for group in self.param_groups:
             for weight in group["params"]:
                 average = self.state[weight].setdefault("average", torch.zeros_like(weight))

@@ -88,7 +88,7 @@ def gradients(weights: Weights, windows: torch.Tensor) -> None:
         (loss(weights, part).sum() / windows.shape[1]).backward()
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def held_out_loss(weights: Weights) -> list[float]:
     """Of each seed, over the same sequences."""
     drawn = text.windows(text.held_out(), (HELD_OUT,), LENGTH, torch.Generator().manual_seed(0))
