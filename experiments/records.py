@@ -16,7 +16,7 @@ from typing import Any
 
 from tools.digests import ROOT, without_prose
 
-RESULTS = ROOT / "experiments" / "results"
+RESULTS = ROOT / "lrbs" / "sweeps" / "transformer"
 
 
 def modules(script: str) -> list[str]:

@@ -40,8 +40,6 @@ def digest(notebook: Any, files: Iterable[str]) -> str:
     cells = [(cell.source, cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
     code = "\n".join(source for source, _ in cells)
     sources = [source(ROOT / name, code) for name in files]
-    recorded = sorted(set(re.findall(r"experiments/results/[\w.]+", code)))  # what cells read
-    sources += [(ROOT / name).read_text(encoding="utf-8") for name in recorded]
     requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     pins = re.findall(rf"^(?:{'|'.join(PINS)})==[^#\n]*", requirements, flags=re.MULTILINE)
     return hashlib.sha256(json.dumps([cells, sources, pins], sort_keys=True).encode()).hexdigest()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrbs.sweeps.transformer import HELD_FIXED, best_rates, noise_scale_midway
 from lrbs.validation import Array, plain, positive
 
 __all__ = [
@@ -15,8 +18,9 @@ __all__ = [
     "NOISE_SCALE",
     "REACH",
     "SCATTER",
-    "book_runs",
-    "run_at",
+    "Runs",
+    "forty_steps",
+    "transformer",
 ]
 
 # Forty steps: best constant rates from one point of a network of 1210 weights, with standard errors over
@@ -40,27 +44,55 @@ MARGIN = float(np.exp(1.645 * np.sqrt(2) * SCATTER))
 # Adam's last. No public sweep comes with a noise scale.
 REACH = 4.0
 
+RECIPES = {"adam": "AdamW", "muon": "Muon"}  # of the small transformer
 
-def book_runs(
-    family: str, batch_size: float, new_batch_size: float, noise_scale: ArrayLike
-) -> tuple[Array, Array]:
-    """Factor of the best rate between two batch sizes in the runs of this book, and its relative error.
 
-    Batch sizes count in units of the noise scale, between those that were run along straight lines in the
-    logarithms. nan where they were not run.
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Best learning rates that were run, and where: batch sizes count in units of a noise scale.
+
+    Attributes
+    ----------
+    batch_size, learning_rate, error : ndarray, shape (n,)
+        Rising; the best rates and their relative standard errors.
+    noise_scale : float
+        B_simple of these runs, in the unit of their batch sizes.
     """
+
+    batch_size: Array
+    learning_rate: Array
+    error: Array
+    noise_scale: float
+
+    def factor(self, batch_size: float, new_batch_size: float, noise_scale: ArrayLike) -> tuple[Array, Array]:
+        """Factor of the best rate between two batch sizes, and its relative error.
+
+        Between those that were run along straight lines in the logarithms; nan where they were not run.
+        """
+        measured_at = np.log(self.batch_size / self.noise_scale)
+        old, new = (np.log(B / positive(noise_scale, "noise_scale")) for B in (batch_size, new_batch_size))
+
+        def between(values: Array) -> tuple[Array, Array]:
+            at = [np.interp(x, measured_at, values, left=np.nan, right=np.nan) for x in (old, new)]
+            return at[0], at[1]
+
+        log_old, log_new = between(np.log(self.learning_rate))
+        return plain(np.exp(log_new - log_old)), plain(np.hypot(*between(self.error)))
+
+    def at(self, *batch_sizes: float) -> list[float]:
+        """Noise scales at which one of these batch sizes is one of those that were run."""
+        return [B * self.noise_scale / size for B in batch_sizes for size in self.batch_size]
+
+
+def forty_steps(family: str) -> Runs:
+    """Of a family of optimisers, at equal steps."""
     rates, errors = (np.array(values) for values in BEST_RATES[family])
-    measured_at = np.log(np.array(BATCH_SIZES) / NOISE_SCALE)
-    old, new = (np.log(B / positive(noise_scale, "noise_scale")) for B in (batch_size, new_batch_size))
-
-    def between(values: Array) -> tuple[Array, Array]:
-        at = [np.interp(x, measured_at, values, left=np.nan, right=np.nan) for x in (old, new)]
-        return at[0], at[1]
-
-    log_old, log_new = between(np.log(rates))
-    return plain(np.exp(log_new - log_old)), plain(np.hypot(*between(errors / rates)))
+    return Runs(np.array(BATCH_SIZES), rates, errors / rates, NOISE_SCALE)
 
 
-def run_at(*batch_sizes: float) -> list[float]:
-    """Noise scales at which one of these batch sizes is one of those that were run."""
-    return [B * NOISE_SCALE / size for B in batch_sizes for size in BATCH_SIZES]
+def transformer(family: str, fixed: str) -> Runs | None:
+    """Of the small transformer, if the family was run there."""
+    if family not in RECIPES:
+        return None
+    found = best_rates(RECIPES[family], **HELD_FIXED[fixed])
+    return Runs(found.batch_size, found.learning_rate, found.learning_rate_error, noise_scale_midway())

@@ -15,7 +15,7 @@ from lrbs.laws.momentum import effective_batch_size
 from lrbs.laws.scaling import linear_rule, square_root_rule
 from lrbs.laws.sgd import saturation
 from lrbs.model import LocalModel
-from lrbs.planner.evidence import EXPONENT, MARGIN, REACH, book_runs, run_at
+from lrbs.planner.evidence import EXPONENT, MARGIN, REACH, Runs, forty_steps, transformer
 from lrbs.planner.request import Request
 from lrbs.sweeps.prediction import RateRange
 from lrbs.sweeps.prediction import rate_range as rates_of_sweeps
@@ -64,7 +64,7 @@ def rules(request: Request, new: float) -> list[Rule]:
         _linear(request, new),
         _square_root(request, new),
         *_one_step(request, new),
-        _runs(request, new),
+        *_runs(request, new),
     ]
     if request.family == "adam":
         found += [_corner(request, new), _sweeps(request, new)]
@@ -95,10 +95,10 @@ def rate_range(request: Request, new: float) -> tuple[float, float, str]:
             return *at_equal_examples, reason
         one_step = _hull(one_step, at_equal_examples)
         why = f"{why}; and {reason} for equally many examples"
-    runs = _runs(request, new)
-    if runs.applies is not False:
-        one_step = _hull(one_step, (runs.low, runs.high))
-        why += "; and what runs of this book did"
+    for runs in _runs(request, new):
+        if runs.applies is not False:
+            one_step = _hull(one_step, (runs.low, runs.high))
+            why += f"; and what runs of this book did ({runs.name})"
     return *one_step, f"{why}, and {100 * (MARGIN - 1):.0f} % beyond for what best rates scatter"
 
 
@@ -196,29 +196,49 @@ def _from_law(
     return Rule(name, _at(request, new, law), *_over(request, new, law), applies, assumption, because, basis)
 
 
-def _runs(request: Request, new: float) -> Rule:
-    """The forty steps of this book, placed by the noise scale: as much of its interval as they cover."""
+def _runs(request: Request, new: float) -> list[Rule]:
+    found = (_forty_steps(request, new), _transformer(request, new))
+    return [rule for rule in found if rule is not None]
+
+
+def _forty_steps(request: Request, new: float) -> Rule:
+    applies, because = (True, "same kind of rule, same B / B_simple, but another network")
+    if request.fixed != "steps":
+        applies, because = False, f"they hold steps fixed, not {request.fixed}"
+    assumption = "40 steps of a small network, placed by B / B_simple"
+    return _placed(request, new, forty_steps(request.family), "forty steps", assumption, applies, because)
+
+
+def _transformer(request: Request, new: float) -> Rule | None:
+    runs = transformer(request.family, request.fixed)
+    if runs is None:
+        return None
+    applies, because = True, f"whole runs at equal {request.fixed}, but small ones"
+    if request.family == "adam" and request.fixed == "examples":
+        applies, because = False, "the public sweeps are the nearer witness"
+    assumption = "a transformer of 16 thousand weights, placed by B / B_simple"
+    return _placed(request, new, runs, "small transformer", assumption, applies, because)
+
+
+def _placed(
+    request: Request, new: float, runs: Runs, name: str, assumption: str, applies: bool | None, because: str
+) -> Rule:
+    """Runs of this book, placed by the noise scale: as much of its interval as they cover."""
     unit, scale = request.learning_rate * _in_sums(request, new), request.noise_scale
-    grid = _grid(request, new, 1.0, bends=run_at(request.batch_size, new))
-    factors, errors = book_runs(request.family, request.batch_size, new, grid)
+    grid = _grid(request, new, 1.0, bends=runs.at(request.batch_size, new))
+    factors, errors = runs.factor(request.batch_size, new, grid)
     covered = np.isfinite(factors)
     ends = [unit * factors[covered] * np.exp(side * errors[covered]) for side in (-2, 2)]
     low, high = (float(ends[0].min()), float(ends[1].max())) if covered.any() else (np.nan, np.nan)
     rate = None
     if scale is not None:
-        found = unit * float(book_runs(request.family, request.batch_size, new, scale.value)[0])
+        found = unit * float(runs.factor(request.batch_size, new, scale.value)[0])
         rate = None if np.isnan(found) else found
-    applies: bool | None
     if not covered.any():
         applies, because = False, "a batch lies outside those that were run"
-    elif request.fixed != "steps":
-        applies, because = False, f"they hold steps fixed, not {request.fixed}"
-    elif scale is None:
+    elif applies and scale is None:
         applies, because = None, "where they lie takes the noise scale, which is not known"
-    else:
-        applies, because = True, "same kind of rule, same B / B_simple, but another network"
-    assumption = "40 steps of a small network, placed by B / B_simple"
-    return Rule("runs in this book", rate, low, high, applies, assumption, because, "measured here")
+    return Rule(name, rate, low, high, applies, assumption, because, "measured here")
 
 
 def _corner(request: Request, new: float) -> Rule:

@@ -1,4 +1,4 @@
-"""Public sweeps of language models: their best learning rates, laws fitted to them, what they predict."""
+"""Sweeps of language models, public ones and a small one of our own: best learning rates, laws, forecasts."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from lrbs.sweeps.fits import *
     from lrbs.sweeps.prediction import *
     from lrbs.sweeps.table import *
+    from lrbs.sweeps.transformer import *
 
 __all__, __getattr__ = names_of(
     "lrbs.sweeps",
@@ -15,5 +16,15 @@ __all__, __getattr__ = names_of(
         "fits": ("CANDIDATES", "Candidate", "LawFit", "fit_law", "power_of_size_and_tokens", "resampled"),
         "prediction": ("RateRange", "rate_range"),
         "table": ("RunsToLoss", "Sweep", "step_law", "steps_to_loss"),
+        "transformer": (
+            "HELD_FIXED",
+            "TABLES",
+            "WALK",
+            "BestRates",
+            "best_rates",
+            "noise_scale_midway",
+            "recorded",
+            "tuned_rates",
+        ),
     },
 )
