@@ -302,7 +302,7 @@ def point_of(point: Point) -> list[Row]:
 @lru_cache(maxsize=1)
 def kept(task_moment: int, point: bytes) -> Point:
     """A worker's point: its tasks come moment by moment."""
-    return Point(task_moment, np.frombuffer(point))
+    return Point(task_moment, np.frombuffer(point).copy())  # one that PyTorch may write to
 
 
 def do(task: Task) -> list[Row]:
