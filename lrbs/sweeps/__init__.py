@@ -23,6 +23,7 @@ __all__, __getattr__ = names_of(
             "BestRates",
             "best_rates",
             "noise_scale_midway",
+            "one_step",
             "recorded",
             "tuned_rates",
         ),

@@ -38,7 +38,7 @@ HELD_FIXED: dict[str, dict[str, Any]] = {
     "examples": {"sequences": 2**14},
     "loss": {"loss": 2.6},
 }
-MIDWAY = "512"  # steps at a batch of 64: the checkpoint whose noise scale stands for runs
+MIDWAY = 512  # steps at a batch of 64: the checkpoint whose noise scale stands for runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,10 +197,33 @@ def best_rates(
     return BestRates(sizes, rates[:, 0], lengths[:, 0], rates[:, 1:], lengths[:, 1:])
 
 
+@cache
+def one_step() -> dict[tuple[int, str, int], dict[str, tuple[float, float]]]:
+    """What one step from a checkpoint asks for: best rates, searched, measured and by the laws.
+
+    Returns
+    -------
+    dict from (steps before the checkpoint, rule, batch size) to dict
+        From the name of a quantity to its value and standard error, 0 where it is exact for the sequences
+        that stand for the text. What belongs to a checkpoint itself has the rule "" and the batch size 0.
+    """
+    found: dict[tuple[int, str, int], dict[str, tuple[float, float]]] = defaultdict(dict)
+    for row in recorded("one_step"):
+        key = int(row["moment"]), row["rule"], int(row["batch_size"])
+        found[key][row["quantity"]] = float(row["value"]), float(row["error"])
+    return dict(found)
+
+
 def noise_scale_midway() -> float:
-    """B_simple midway, in sequences: exact, of the sequences that stand for the text at a checkpoint."""
-    told = {row["quantity"]: float(row["value"]) for row in recorded("one_step") if row["moment"] == MIDWAY}
-    return told["trace of noise"] / told["squared gradient"]
+    """B_simple at the middle checkpoint, which stands for a whole run.
+
+    Returns
+    -------
+    float
+        In sequences.
+    """
+    point = one_step()[MIDWAY, "", 0]
+    return point["trace of noise"][0] / point["squared gradient"][0]
 
 
 def _ends(length: int, best: TunedRate) -> Array:
