@@ -7,6 +7,7 @@ are plain text and plain links, and ``make chapters`` keeps them right:
   where none is known yet.
 - ``[(11260.3)]()`` gets the address of the equation, wherever it stands; and an equation gets its number as a
   ``\\tag`` too, for viewers that do not show its label.
+- ``*Reading: about 25 minutes.`` is followed by what the last run of the chapter cost.
 - ``[Li et al. 2024](references.md#li2024)``, or ``Li et al. [(2024)](references.md#li2024)``, leads to the
   source; the page of references is made from references.bib.
 
@@ -130,6 +131,21 @@ def references() -> str:
         entries.append(f'<a id="{key}"></a>**{label(sources()[key])}.** {text}')
     head = "# References\n\nThe articles of the series are in Chinese; their titles are translated here.\n"
     return "\n\n".join([head, *entries]).replace("\n\n\n", "\n\n") + "\n"
+
+
+# ---------------------------------------------------------------------------- what a run costs
+
+READING = re.compile(r"^(\*Reading: about \d+ minutes\.)(?: Running: [^.]*\.)?", re.MULTILINE)
+
+
+def with_cost(text: str, cost: dict[str, int] | None) -> str:
+    """The text of a page that says how long it takes to read, with what a run of it took."""
+    if not cost:
+        return text
+    seconds, megabytes = cost["seconds"], cost["megabytes"]
+    time = f"{seconds} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+    memory = f"{megabytes} MB" if megabytes < 1000 else f"{megabytes / 1000:.0f} GB"
+    return READING.sub(rf"\1 Running: about {time} of a processor, {memory}.", text)
 
 
 # ---------------------------------------------------------------------------- all of it
