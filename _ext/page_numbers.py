@@ -30,7 +30,7 @@ EXERCISE = re.compile(
     r'(<div class="exercise admonition" id="([\w-]+)">\s*<p class="admonition-title">)(.*?)(</p>)', re.DOTALL
 )
 EFFORT = re.compile(r"\s*(★{1,3}) (\d+) min(?=\)|$)")
-REPEATED = re.compile(r'(<p class="admonition-title">Solution to )(.*?)(</p>)', re.DOTALL)
+REPEATED = re.compile(r'(<p class="admonition-title">Solution to)(.*?)(</p>)', re.DOTALL)
 
 
 class made_figure(nodes.Element):
