@@ -135,6 +135,7 @@ def main() -> int:
     stale = [path for path in paths if arguments.all or not is_current(nbformat.read(path, as_version=4))]
     prose.settle_pages()
     failures = asyncio.run(execute_all(stale))
+    prose.settle_readme()
     print("\n".join(failures), file=sys.stderr, end="")
     return 1 if failures else 0
 

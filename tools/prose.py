@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from pybtex.database import Entry, parse_file
 from pybtex.plugin import find_plugin
 
@@ -65,6 +66,16 @@ def with_numbers(text: str, values: dict[str, str]) -> str:
         if count != len(re.findall(rf"<!--{re.escape(name)}-->", text)):
             raise ValueError(f"{name!r} is now {values[name]!r}: read its sentence again and put ? there")
     return text
+
+
+def readme(text: str) -> str:
+    """The README, whose numbers are those of chapters: ``16<!--index.ix_one_step-->`` is the front page's."""
+    names = re.findall(r"<!--([\w-]+)\.([\w-]+)-->", text)
+    values = {}
+    for page in {page for page, _ in names}:
+        found = glued(nbformat.read(ROOT / "chapters" / f"{page}.ipynb", as_version=4))
+        values |= {f"{page}.{name}": value for name, value in found.items()}
+    return with_numbers(text, values)
 
 
 # ---------------------------------------------------------------------------- equations
@@ -164,3 +175,11 @@ def settle_pages() -> None:
         new = settled(references() if path.stem == "references" else text, path.stem, {})
         if new != text:
             whole.write(path, new)
+
+
+def settle_readme() -> None:
+    """Write the README with the numbers that chapters have stored."""
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    if (new := readme(text)) != text:
+        whole.write(path, new)
