@@ -127,7 +127,7 @@ def with_effort(found: re.Match[str], legend: str) -> str:
 
 
 def unseen(translator: Any, node: nodes.Element) -> None:
-    raise nodes.SkipNode
+    """It has no text of its own."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     ]
     app.connect("env-get-updated", PageNumbers().get_updated_docs)
     for kind, name in ((made_figure, "figure"), (made_table, "table")):
-        app.add_enumerable_node(kind, name, lambda node: "made by code", html=(unseen, None))
+        app.add_enumerable_node(kind, name, lambda node: "made by code", html=(unseen, unseen))
     app.connect("doctree-read", count_made)
     app.connect("html-page-context", show)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -71,7 +71,7 @@ def with_numbers(text: str, values: dict[str, str]) -> str:
 def readme(text: str) -> str:
     """The README, whose numbers are those of chapters: ``16<!--index.ix_one_step-->`` is the front page's."""
     names = re.findall(r"<!--([\w-]+)\.([\w-]+)-->", text)
-    values = {}
+    values: dict[str, str] = {}
     for page in {page for page, _ in names}:
         found = glued(nbformat.read(ROOT / "chapters" / f"{page}.ipynb", as_version=4))
         values |= {f"{page}.{name}": value for name, value in found.items()}
