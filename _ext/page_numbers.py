@@ -118,10 +118,10 @@ def with_effort(found: re.Match[str], legend: str) -> str:
     told = EFFORT.search(title)
     if told:
         stars, minutes = told.groups()
+        shown = stars + "☆" * (3 - len(stars))
         title = (
-            f'{EFFORT.sub("", title)} <a class="lrbs-effort" href="{legend}" '
-            f'aria-label="difficulty {len(stars)} of 3, about {minutes} minutes">'
-            f"{stars}{'☆' * (3 - len(stars))} {minutes} min</a>"
+            f'{EFFORT.sub("", title)} <a class="lrbs-effort" href="{legend}">'
+            f'<span role="img" aria-label="difficulty {len(stars)} of 3">{shown}</span> {minutes} min</a>'
         )
     return opening + title + LINK.format(id=anchor, kind="exercise") + closing
 
