@@ -47,7 +47,7 @@ class PageNumbers(TocTreeCollector):
     def assign_section_numbers(self, env: BuildEnvironment) -> list[str]:
         old, env.toc_secnumbers = env.toc_secnumbers, {}
         for number, page in enumerate(numbered_pages(env), start=1):
-            env.titles[page]["secnumber"] = (number,)
+            env.titles[page]["secnumber"] = [number]
             sections: dict[str, tuple[int, ...]] = {}
             for entry in env.tocs[page].findall(nodes.reference):
                 anchor = entry["anchorname"]  # none: the page itself
@@ -130,12 +130,19 @@ def unseen(translator: Any, node: nodes.Element) -> None:
     """It has no text of its own."""
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def count_pages(app: Sphinx) -> None:
+    """Let nobody else count: neither Sphinx nor what reads ``_toc.yml`` for it."""
     listeners = app.events.listeners["env-get-updated"]
     listeners[:] = [
-        each for each in listeners if type(getattr(each.handler, "__self__", None)) is not TocTreeCollector
+        each
+        for each in listeners
+        if not isinstance(getattr(each.handler, "__self__", None), TocTreeCollector)
     ]
     app.connect("env-get-updated", PageNumbers().get_updated_docs)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("builder-inited", count_pages)
     for kind, name in ((made_figure, "figure"), (made_table, "table")):
         app.add_enumerable_node(kind, name, lambda node: "made by code", html=(unseen, unseen))
     app.connect("doctree-read", count_made)

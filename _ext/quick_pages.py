@@ -22,7 +22,7 @@ IMPORT = re.compile(r'@import "([^"]+)";')
 ADDRESS = re.compile(r"""url\((["']?)(?!data:|#)([^)"']+)\1\)""")
 COMMENT = re.compile(r"/\*(?!!).*?\*/", re.DOTALL)  # licences begin with /*!
 ICON = re.compile(r'((?:\.fa-[\w-]+::?before,?)+)\{content:"[^"]*"\}')
-UNUSED = {"_static/sphinx-design.min.css": 'class="sd-', "_static/proof.css": 'class="proof '}
+UNUSED = {"_static/sphinx-design.min.css": 'class="sd-'}  # where pages lack this
 SCRIPTS = {
     r"<script(?= src=)": "<script defer",
     r'\s*<script[^>]* src="[^"]*/design-tabs\.js[^>]*></script>': "",  # of tabs, which no page has

@@ -56,7 +56,7 @@ def test_every_exercise_that_is_not_open_has_a_solution(path: Path) -> None:
 
 CONF = """import sys
 sys.path.insert(0, {ext!r})
-extensions = ["myst_parser", "sphinx_exercise", "page_numbers"]
+extensions = ["myst_parser", "sphinx_external_toc", "sphinx_exercise", "page_numbers"]
 project = title = "A book"
 html_theme = "basic"
 numfig = True
@@ -86,30 +86,40 @@ Answer.
 """
 
 
-def built(folder: Path, contents: str, pages: str) -> dict[str, str]:
-    """HTML of a small book, by page."""
-    (folder / "conf.py").write_text(CONF.format(ext=str(ROOT / "_ext")), encoding="utf-8")
-    (folder / "index.md").write_text(contents, encoding="utf-8")
-    (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    (folder / "chapters").mkdir()
-    (folder / "chapters" / "notation.md").write_text("---\norphan: true\n---\n# Notation\n", encoding="utf-8")
-    for name in pages:
-        more = "\n```{toctree}\nb\n```\n" if name == "a" else ""
-        (folder / f"{name}.md").write_text(PAGE.format(name=name) + more, encoding="utf-8")
+CONTENTS = """format: jb-book
+root: index
+parts:
+  - {numbered: 1, chapters: [{file: a, sections: [{file: b}]}]}
+  - {numbered: 1, chapters: [{file: c}]}
+  - {chapters: [{file: d}, {file: chapters/notation}]}
+"""
+
+
+def built(folder: Path) -> dict[str, str]:
+    """HTML of its pages, by name."""
     command = [sys.executable, "-m", "sphinx", "-W", "-q", folder, folder / "html"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return {name: (folder / "html" / f"{name}.html").read_text("utf-8") for name in pages}
+    return {name: (folder / "html" / f"{name}.html").read_text("utf-8") for name in "abcd"}
 
 
-@pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+@pytest.fixture(scope="module", params=["anew", "again"])
+def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Of two numbered parts, in the first of which a page has one below it, and one that is not numbered."""
-    parts = "".join(
-        f"```{{toctree}}\n{option}\n{page}\n```\n\n"
-        for option, page in ((":numbered: 1", "a"), (":numbered: 1", "c"), ("", "d"))
-    )
-    return built(tmp_path_factory.mktemp("book"), f"# A book\n\n{parts}", "abcd")
+    folder = tmp_path_factory.mktemp("book")
+    (folder / "conf.py").write_text(CONF.format(ext=str(ROOT / "_ext")), encoding="utf-8")
+    (folder / "_toc.yml").write_text(CONTENTS, encoding="utf-8")
+    (folder / "index.md").write_text("# A book\n", encoding="utf-8")
+    (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "chapters").mkdir()
+    (folder / "chapters" / "notation.md").write_text("# Notation\n", encoding="utf-8")
+    for name in "abcd":
+        (folder / f"{name}.md").write_text(PAGE.format(name=name), encoding="utf-8")
+    pages = built(folder)
+    if request.param == "again":
+        (folder / "a.md").write_text(PAGE.format(name="a") + "\nMore.\n", encoding="utf-8")
+        pages = built(folder)
+    return pages
 
 
 @pytest.mark.parametrize(("page", "number"), [("a", 1), ("b", 2), ("c", 3)])
