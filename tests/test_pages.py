@@ -127,7 +127,7 @@ def test_pages_figures_and_exercises_are_numbered_through(
     book: dict[str, str], page: str, number: int
 ) -> None:
     assert f'<h1><span class="section-number">{number}. </span>' in book[page]
-    assert "<h2>A section" in book[page]
+    assert f"<title>{number}. {page} " in book[page] and "<h2>A section" in book[page]
     shown = re.findall(r'caption-number">([^<]*) <', book[page])
     assert shown == [f"Fig. {number}.1", f"Fig. {number}.2", f"Exercise {number}.1"]
     assert f'<a class="headerlink" href="#live-{page}" title="Link to this figure">' in book[page]
