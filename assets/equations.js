@@ -14,11 +14,8 @@ addEventListener("load", async () => {
     if (fitted.get(box)?.width === width) return; // its own change of height
     fitted.set(box, { size, width });
     box.style.fontSize = `${size}%`;
-    // Margins do not shrink along: what one step leaves, the next takes.
-    for (let share = 1; share > 0.75 && box.scrollWidth > box.clientWidth; ) {
-      share = Math.max((0.99 * share * box.clientWidth) / box.scrollWidth, 0.75);
-      box.style.fontSize = `${size * share}%`;
-    }
+    const share = box.clientWidth / box.scrollWidth;
+    if (share < 1) box.style.fontSize = `${size * Math.max(0.99 * share, 0.75)}%`;
   };
   const watch = new ResizeObserver((entries) => {
     for (const { target } of entries) {
