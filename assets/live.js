@@ -4,7 +4,8 @@
 
 "use strict";
 
-document.addEventListener("DOMContentLoaded", () => {
+// The page is there when a deferred script runs; other scripts are not waited for.
+(() => {
   const { DASHES, LETTER, element, numberText, paths, pixel, scale, shownTicks, table, words } = lrbsDrawing;
   const DRAWN_IN_ORDER = ["band", "rule", "line", "points"];
 
@@ -207,4 +208,4 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   for (const figure of document.querySelectorAll("figure.lrbs-live")) new LiveFigure(figure);
-});
+})();

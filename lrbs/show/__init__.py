@@ -7,6 +7,7 @@ from lrbs.show.progress_bar import progress
 from lrbs.show.prose import glue
 from lrbs.show.series import Band, Line, Points, Readout, Rule
 from lrbs.show.style import COLOURS, use_style
+from lrbs.show.tables import Table, table
 from lrbs.show.widget import Interactive, interact
 
 __all__ = [
@@ -21,10 +22,12 @@ __all__ = [
     "Readout",
     "Rule",
     "Slider",
+    "Table",
     "explore",
     "glue",
     "interact",
     "progress",
+    "table",
     "tradeoff",
     "use_style",
 ]
