@@ -24,7 +24,7 @@ def tradeoff(
     *,
     relative_error: ArrayLike | None = None,
     label: str | None = None,
-    colour: str = "C0",
+    colour: str = "law",
     marker: str = "o",
 ) -> None:
     """Steps against batch size: measured runs, the fitted curve, its 95 % band, the critical batch size.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.show.style import COLOURS
+from lrbs.show.palette import PALETTE
 from lrbs.validation import Array
 
 
@@ -20,7 +20,7 @@ class Line:
     ----------
     x, y : array_like, shape (n,)
     colour : str, optional
-        A name of `COLOURS`; in turn unless told.
+        A meaning of the palette; that of its name, or one in turn, unless told.
     """
 
     x: ArrayLike
@@ -38,7 +38,7 @@ class Points:
     error : array_like, optional
         Bars of plus and minus so much.
     colour : str, optional
-        A name of `COLOURS`; in turn unless told.
+        A meaning of the palette; that of its name, or one in turn, unless told.
     """
 
     x: ArrayLike
@@ -55,7 +55,7 @@ class Band:
     ----------
     x, low, high : array_like, shape (n,)
     colour : str, optional
-        A name of `COLOURS`; in turn unless told.
+        A meaning of the palette; that of its name, or one in turn, unless told.
     """
 
     x: ArrayLike
@@ -73,7 +73,7 @@ class Rule:
     x, y : float, optional
         One of them.
     colour : str
-        A name of `COLOURS`.
+        A meaning of the palette.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class Rule:
 
     x: float | None = None
     y: float | None = None
-    colour: str | None = "grey"
+    colour: str = "guide"
 
     def __post_init__(self) -> None:
         if (self.x is None) == (self.y is None):
@@ -107,7 +107,7 @@ Series = Line | Points | Band | Rule | Readout
 
 @dataclass(frozen=True)
 class Drawn:
-    """A series as arrays: by role ("x", "y", "low", "high" or "value"), one number each at least."""
+    """A series as arrays: by role ("x", "y", "low", "high" or "value"), one number each at least; its hue."""
 
     kind: str
     colour: str | None
@@ -124,7 +124,7 @@ def drawn(name: str, series: Series | tuple[ArrayLike, ArrayLike]) -> Drawn:
     colour: str | None
     roles: dict[str, Any]
     if isinstance(series, Readout):
-        kind, colour, roles = "readout", "ink", {"value": series.value}
+        kind, colour, roles = "readout", "guide", {"value": series.value}
     elif isinstance(series, Rule):
         kind, colour = "rule", series.colour
         roles = {"y": series.y} if series.x is None else {"x": series.x}
@@ -142,13 +142,13 @@ def drawn(name: str, series: Series | tuple[ArrayLike, ArrayLike]) -> Drawn:
         raise ValueError(
             f"series {name!r} must be (x, y) or one of Line, Points, Band, Rule, Readout; got {series!r}"
         )
-    if colour is not None and colour not in COLOURS:
-        raise ValueError(f"colour of series {name!r} must be one of {', '.join(COLOURS)}; got {colour!r}")
+    if colour is not None and colour not in PALETTE:
+        raise ValueError(f"colour of series {name!r} must be one of {', '.join(PALETTE)}; got {colour!r}")
     arrays = {role: _numbers(name, role, value) for role, value in roles.items()}
     sizes = {role: array.size for role, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"the arrays of series {name!r} must have one length; got {sizes}")
-    return Drawn(kind, colour, arrays)
+    return Drawn(kind, PALETTE.get(colour or name), arrays)
 
 
 def _numbers(name: str, role: str, value: Any) -> Array:
