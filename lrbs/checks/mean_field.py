@@ -1,4 +1,4 @@
-"""Checks of chapter 2, second half: SignSGD's law, the surge, and the one hyperbola of the loss."""
+"""Checks of the pages on the mean field and the surge: SignSGD's law, the surge, the hyperbola of the loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of chapter 3: the matrix sign, its averages, and the learning rate of Muon."""
+"""Checks of the page on Muon: the matrix sign, its averages, and the learning rate of Muon."""
 
 from __future__ import annotations
 

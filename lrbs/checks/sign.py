@@ -1,4 +1,4 @@
-"""Checks of chapter 2, first half: the mean of one sign, its bounds, and the series behind the one line."""
+"""Checks of the page on the mean field: the mean of one sign, its bounds, the series behind the line."""
 
 from __future__ import annotations
 

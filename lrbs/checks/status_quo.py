@@ -1,4 +1,4 @@
-"""Checks of chapter 1: SGD's law, the noise scales, steps against examples, the general form."""
+"""Checks of the page on the status quo: SGD's law, the noise scales, steps against examples."""
 
 from __future__ import annotations
 
