@@ -1,4 +1,4 @@
-"""Checks of the pages on the mean field and the surge: SignSGD's law, the surge, the hyperbola of the loss."""
+"""Checks of the pages on the mean field and the surge: SignSGD's law, its surge, the loss's hyperbola."""
 
 from __future__ import annotations
 
