@@ -5,8 +5,6 @@ come ``python -m lrbs formulas``, the formula index of the book, and the tests t
 without a function, a function without a check, or an id that no chapter shows.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -68,12 +66,7 @@ def load() -> Mapping[str, Formula]:
     return MappingProxyType(
         {
             id: Formula(
-                id,
-                line["title"],
-                f"lrbs.{line['function']}",
-                chapter,
-                line["check"],
-                line.get("repeats", ""),
+                id, line["title"], f"lrbs.{line['function']}", chapter, line["check"], line.get("repeats", "")
             )
             for chapter, lines in chapters.items()
             for id, line in lines.items()

@@ -1,7 +1,5 @@
 """Names of a package that load their module when they are first asked for."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence

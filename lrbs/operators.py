@@ -208,10 +208,7 @@ class MatrixFree(Operator):
     """
 
     def __init__(
-        self,
-        product: Callable[[Array], ArrayLike],
-        size: int,
-        diagonal: Callable[[], Array] | None = None,
+        self, product: Callable[[Array], ArrayLike], size: int, diagonal: Callable[[], Array] | None = None
     ) -> None:
         if not callable(product):
             raise ValueError(f"product must be a function of a vector; got {type(product).__name__}")
@@ -265,11 +262,7 @@ class Probed(MatrixFree):
     """
 
     def __init__(
-        self,
-        product: Callable[[Array], ArrayLike],
-        size: int,
-        probes: int,
-        rng: int | np.random.Generator,
+        self, product: Callable[[Array], ArrayLike], size: int, probes: int, rng: int | np.random.Generator
     ) -> None:
         super().__init__(product, size, lambda: self._estimated_diagonal)
         self.probes = count(probes, "probes")

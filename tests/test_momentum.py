@@ -119,11 +119,7 @@ def test_an_average_that_has_just_started_is_short():
 def test_momentum_is_a_larger_batch_for_all_rules_of_one_average(rng, definite):
     model = LocalModel(rng.standard_normal(4), definite(4), definite(4))
     sizes = np.geomspace(0.1, 100, 7)
-    for plain, averaged in (
-        (SGD(), SGD(0.9)),
-        (SignSGD(), SignSGD(0.9)),
-        (Muon((2, 2)), Muon((2, 2), 0.9)),
-    ):
+    for plain, averaged in ((SGD(), SGD(0.9)), (SignSGD(), SignSGD(0.9)), (Muon((2, 2)), Muon((2, 2), 0.9))):
         at_larger = lrbs.expected_step(model, plain, effective_batch_size(sizes, 0.9))
         with_momentum = lrbs.expected_step(model, averaged, sizes)
         np.testing.assert_allclose(with_momentum.optimal_lr, at_larger.optimal_lr)

@@ -1,35 +1,17 @@
 """Checks of the second half of EMA: Adam's two averages, and the mean and mean square of its update."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 from scipy.special import erf
 
 from lrbs.approximations import mean_field
-from lrbs.checks.evidence import (
-    Rows,
-    check,
-    holds,
-    missed,
-    near,
-    stated,
-)
+from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import SIGNALS, equal_signal_model
-from lrbs.laws.adam import (
-    mean_update,
-    second_average,
-    second_moment,
-    square_from_mean,
-    square_update,
-)
+from lrbs.laws.adam import mean_update, second_average, second_moment, square_from_mean, square_update
 from lrbs.laws.adam_curves import adam_law, full_momentum_lr
 from lrbs.laws.adam_finite import corrected_mean
-from lrbs.laws.averaging import (
-    averaged_mean,
-    ema_weights,
-)
+from lrbs.laws.averaging import averaged_mean, ema_weights
 from lrbs.laws.update_rms import simulated_updates
 from lrbs.model import LocalModel
 from lrbs.normal import adam_moments

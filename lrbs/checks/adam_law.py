@@ -1,7 +1,5 @@
 """Checks of Adam's laws: learning rate and loss decrease against the batch size, and where they break."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -12,10 +10,7 @@ from lrbs.approximations import exact, scalar_mean_field
 from lrbs.checks.comparison import Comparison
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import equal_signal_model, minimised_loss, models_of_one_trace, unit_law
-from lrbs.laws.adam import (
-    mean_update,
-    second_average,
-)
+from lrbs.laws.adam import mean_update, second_average
 from lrbs.laws.adam_curves import adam_law, full_momentum_lr, scalar_mean_update
 from lrbs.laws.scalar_law import ScalarLaw
 from lrbs.model import LocalModel
@@ -286,11 +281,7 @@ def larger_batch_can_lose_under_adam() -> Rows:
     yield holds("exact: falls from B = 1000 on", (np.diff(true.loss_decrease[1:]) < 0).all())
     yield holds("the scalar law: rises throughout", (np.diff(scalar) > 0).all())
     for b, x, t, off in zip(
-        sizes,
-        field.loss_decrease,
-        true.loss_decrease,
-        (-0.006, -0.010, -0.024, -0.011, 0.0),
-        strict=True,
+        sizes, field.loss_decrease, true.loss_decrease, (-0.006, -0.010, -0.024, -0.011, 0.0), strict=True
     ):
         yield missed(f"mean field, B = {b:.0e}", x, t, off, 2e-3)
     yield missed("scalar law, B = 1e+03", scalar[1], true.loss_decrease[1], -0.562, 5e-3)

@@ -1,7 +1,5 @@
 """Checks of the chapter before the series: what the two scaling rules keep, and what they do not ask."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lrbs.approximations import scalar_mean_field
@@ -15,12 +13,7 @@ from lrbs.checks.problems import (
     skewed,
     trained_networks,
 )
-from lrbs.laws.flatness import (
-    natural_gradient_step,
-    newton_covariance,
-    newton_noise_scale,
-    sharpness,
-)
+from lrbs.laws.flatness import natural_gradient_step, newton_covariance, newton_noise_scale, sharpness
 from lrbs.laws.quadratic import Quadratic, sde_cloud, settled_variance, sgd_cloud, sgd_runs
 from lrbs.laws.scaling import (
     effective_temperature,

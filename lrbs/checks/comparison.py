@@ -1,7 +1,5 @@
 """One number of the book against the same number found in another way, and words for how far off it is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

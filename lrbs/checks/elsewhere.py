@@ -1,7 +1,5 @@
 """Checks of the page that looks at other networks and other moments."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lrbs.approximations import exact

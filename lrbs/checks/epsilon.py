@@ -1,7 +1,5 @@
 """Checks of the page on epsilon: soft signs, the clip, the closed laws."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -14,11 +12,7 @@ from lrbs.checks.comparison import Comparison
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import dense_model, independent_model, quadratic_loss, soft_moments
 from lrbs.laws.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
-from lrbs.laws.softsign import (
-    rescaled_softsign,
-    soft_law,
-    soft_noise_scale,
-)
+from lrbs.laws.softsign import rescaled_softsign, soft_law, soft_noise_scale
 from lrbs.model import LocalModel
 from lrbs.normal import softsign_mean, softsign_square
 from lrbs.operators import Diagonal

@@ -1,7 +1,5 @@
 """Checks of the page on epsilon, its ends: where Adam turns into SGD, and what becomes of the surge."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lrbs.approximations import ERF_SLOPE, exact, mean_field, older_route

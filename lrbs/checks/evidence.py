@@ -48,11 +48,7 @@ def against_sample(quantity: str, formula: ArrayLike, sample: ArrayLike) -> Comp
 
 
 def stated(
-    quantity: str,
-    figure: float,
-    measured: ArrayLike,
-    tolerance: float,
-    absolute: bool = False,
+    quantity: str, figure: float, measured: ArrayLike, tolerance: float, absolute: bool = False
 ) -> Comparison:
     """A figure that the book states, against what this run measures; `tolerance` is relative unless told."""
     return Stated(quantity, figure, float(np.asarray(measured)), tolerance=tolerance, absolute=absolute)

@@ -7,8 +7,6 @@ law is off (with ``:x`` the law as a multiple of the truth), or else the referen
 dollar signs.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from dataclasses import dataclass

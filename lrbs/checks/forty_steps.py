@@ -1,7 +1,5 @@
 """Checks of the chapter on forty steps."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,16 +10,7 @@ from numpy.typing import ArrayLike
 
 from lrbs.checks.evidence import Rows, check, missed
 from lrbs.checks.problems import dense_model, quadratic_loss
-from lrbs.lab import (
-    Dataset,
-    Sweep,
-    TanhNetwork,
-    batch_gradients,
-    digits,
-    local_model,
-    sweep,
-    train,
-)
+from lrbs.lab import Dataset, Sweep, TanhNetwork, batch_gradients, digits, local_model, sweep, train
 from lrbs.laws.several_steps import loss_after_steps
 from lrbs.model import LocalModel
 from lrbs.rules import SGD, Adam, Layerwise, Muon, SignSGD, UpdateRule

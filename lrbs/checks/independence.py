@@ -1,7 +1,5 @@
 """Checks of the page on independence: correlated noise."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.integrate import quad
 from scipy.special import erf, ndtr

@@ -1,7 +1,5 @@
 """Checks by their names, which the catalogue, the errata and the map of validity hold as strings."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Iterator
 from importlib import import_module

@@ -1,7 +1,5 @@
 """Checks of chapter 2, second half: SignSGD's law, the surge, and the one hyperbola of the loss."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -19,11 +17,7 @@ from lrbs.laws.curves import (
 )
 from lrbs.laws.erf_route import erf_route_sign
 from lrbs.laws.scalar_law import ScalarLaw
-from lrbs.laws.surge import (
-    exact_peak_batch_size,
-    peak_beta_from_loss_scale,
-    peak_from_loss_scale,
-)
+from lrbs.laws.surge import exact_peak_batch_size, peak_beta_from_loss_scale, peak_from_loss_scale
 from lrbs.model import LocalModel
 from lrbs.normal import sign_mean
 from lrbs.rules import SGD, Adam, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule

@@ -1,25 +1,15 @@
 """Checks of the first half of EMA: averages over time, and momentum as a larger batch."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 from scipy.special import erf
 
 from lrbs.approximations import exact, mean_field, scalar_mean_field
-from lrbs.checks.evidence import (
-    Rows,
-    check,
-    missed,
-    stated,
-)
+from lrbs.checks.evidence import Rows, check, missed, stated
 from lrbs.checks.problems import SIGNALS, dense_model, equal_signal_model, minimised_loss
 from lrbs.checks.runs import parabola_runs
-from lrbs.laws.adam import (
-    mean_update,
-    momentum_square,
-)
+from lrbs.laws.adam import mean_update, momentum_square
 from lrbs.laws.adam_curves import scalar_mean_update
 from lrbs.laws.averaging import (
     averaged_covariance,

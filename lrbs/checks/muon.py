@@ -1,7 +1,5 @@
 """Checks of chapter 3: the matrix sign, its averages, and the learning rate of Muon."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import polar
@@ -191,12 +189,7 @@ def muon_surge() -> Rows:
     yield stated("mean field, the same", 2.19, field.optimal_lr[1] / field.optimal_lr[2], 0.05)
     yield stated("progress at 0.3 / progress at 30", 1.10, progress[1], 0.05)
     for b, f, r, se, off in zip(
-        sizes,
-        field.optimal_lr,
-        run.optimal_lr,
-        run.optimal_lr_se,
-        (0.019, -0.035, 0.012),
-        strict=True,
+        sizes, field.optimal_lr, run.optimal_lr, run.optimal_lr_se, (0.019, -0.035, 0.012), strict=True
     ):
         yield missed(f"mean field η* at {b:g} B_simple", f, (r, se), off)
 

@@ -1,17 +1,9 @@
 """Checks of the chapter on measuring the noise scale: bias, coverage, readings of logs, other norms."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lrbs.approximations import exact
-from lrbs.checks.evidence import (
-    Rows,
-    check,
-    holds,
-    missed,
-    stated,
-)
+from lrbs.checks.evidence import Rows, check, holds, missed, stated
 from lrbs.checks.problems import dense_model, unequal_signals
 from lrbs.laws.averaging import ema_noise_factor
 from lrbs.laws.sign import mean_field_sign

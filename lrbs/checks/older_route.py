@@ -1,7 +1,5 @@
 """Checks of the older route: erf, its stand-in, SignSGD's law with the constants pi/2, the surge's place."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import erf

@@ -1,7 +1,5 @@
 """Checks of the page on one step of a real network."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lrbs.checks.evidence import Rows, check, missed
@@ -58,17 +56,7 @@ def _predicted_and_real(share: float) -> dict[tuple[str, int], tuple[float, floa
     rules: dict[str, UpdateRule] = {"Adam": Adam(beta1=0.9, beta2=0.95), "SignSGD": SignSGD()}
     sizes = (4, 64)
     found = survey_steps(
-        network,
-        weights,
-        data,
-        model,
-        rules,
-        sizes,
-        rng=0,
-        runs=48,
-        updates=8,
-        burn_in=140,
-        search=False,
+        network, weights, data, model, rules, sizes, rng=0, runs=48, updates=8, burn_in=140, search=False
     )
     rows: dict[tuple[str, int], tuple[float, float, float]] = {}
     for name, rule in rules.items():

@@ -1,7 +1,5 @@
 """Checks of the chapter on public sweeps: the corner law, what ten sweeps say of it, and a model of a run."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.optimize import least_squares, minimize_scalar
 from scipy.special import gamma

@@ -1,14 +1,10 @@
 """Whole runs on small quadratics that the checks share: how many steps they take, and where they end."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
 
-from lrbs.laws.averaging import (
-    ema_step,
-)
+from lrbs.laws.averaging import ema_step
 from lrbs.laws.curves import normalised_batch_size
 from lrbs.laws.schedules import cosine
 from lrbs.laws.sgd import saturation

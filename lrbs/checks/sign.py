@@ -1,19 +1,10 @@
 """Checks of chapter 2, first half: the mean of one sign, its bounds, and the series behind the one line."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from lrbs.approximations import ERF_SLOPE, older_route, scalar_mean_field
-from lrbs.checks.evidence import (
-    Rows,
-    check,
-    holds,
-    missed,
-    near,
-    stated,
-)
+from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import RATIOS
 from lrbs.laws.curves import normalised_batch_size, power_saturation
 from lrbs.laws.noises import NOISES, sign_bounds

@@ -1,19 +1,11 @@
 """Checks of the page on independence, its other half: unequal noise, and noise with heavy tails."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import erf
 from scipy.stats import laplace, norm, t, uniform
 
 from lrbs.approximations import mean_field, scalar_mean_field
-from lrbs.checks.evidence import (
-    Rows,
-    check,
-    missed,
-    near,
-    stated,
-)
+from lrbs.checks.evidence import Rows, check, missed, near, stated
 from lrbs.checks.problems import log_normal_deviations
 from lrbs.laws.heavy_tails import contaminated_sign_mean, sign_variance
 from lrbs.laws.spread import fitted_noise_scale, mean_noise_scale, power_of_mean

@@ -1,7 +1,5 @@
 """Checks of chapter 1: SGD's law, the noise scales, steps against examples, the general form."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.optimize import brentq
 
@@ -231,8 +229,7 @@ def steps_against_examples() -> Rows:
 
 
 @check(
-    "approximation",
-    where="E[φ], entries of the preconditioner fluctuating by 0.2, its least eigenvalue 2",
+    "approximation", where="E[φ], entries of the preconditioner fluctuating by 0.2, its least eigenvalue 2"
 )
 def mean_field_of_a_fluctuating_preconditioner() -> Rows:
     """phi = H_B^-1 g_B with a preconditioner that fluctuates from batch to batch by itself.

@@ -1,7 +1,5 @@
 """Checks of the chapter on steps against examples: what each critical batch size means."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np
@@ -79,8 +77,7 @@ def descent(share: float) -> tuple[Array, Array]:
 
 
 @check(
-    "approximation",
-    where="SGD to a twentieth of the loss; the mean is over the path of the best exact steps",
+    "approximation", where="SGD to a twentieth of the loss; the mean is over the path of the best exact steps"
 )
 def average_over_a_descent() -> Rows:
     """Runs of SGD whose B_noise grows on the way: the critical batch size fitted, and the mean over them.

@@ -1,19 +1,10 @@
 """Checks of the page on the update RMS: why it is about 0.2, and what can be read off it."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 
-from lrbs.checks.evidence import (
-    Rows,
-    check,
-    holds,
-    missed,
-    near,
-    stated,
-)
+from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import SIGNALS, unequal_signals
 from lrbs.laws.adam import momentum_square, second_average
 from lrbs.laws.adam_finite import corrected_square

@@ -12,10 +12,7 @@ from numpy.typing import ArrayLike
 from lrbs.laws.averaging import ema_noise_factor
 from lrbs.validation import Array, plain, positive, real_array
 
-__all__ = [
-    "corrected_mean",
-    "corrected_square",
-]
+__all__ = ["corrected_mean", "corrected_square"]
 
 # The integrals run over log s by the trapezoidal rule, whose error for these integrands is below 1e-10.
 # Histories are cut where what is left of the slower average is below this.

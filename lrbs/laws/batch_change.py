@@ -4,8 +4,6 @@ A decay of 0.95 a step forgets in steps. When each step shows k times as many sa
 as many of them, unless it is changed.
 """
 
-from __future__ import annotations
-
 import math
 
 from lrbs.validation import fraction, non_negative, positive

@@ -4,8 +4,6 @@ What the articles' scalar forms become when the correlations of the noise are pu
 signs of correlated normal noise do exactly.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -17,11 +17,7 @@ from lrbs.rules import SignSGD, softsign
 from lrbs.step import Step, expected_step
 from lrbs.validation import Array, positive, real_array
 
-__all__ = [
-    "erf_route_sign",
-    "erf_route_step",
-    "erf_stand_in",
-]
+__all__ = ["erf_route_sign", "erf_route_step", "erf_stand_in"]
 
 
 def erf_stand_in(x: ArrayLike, constant: float = np.pi / 4) -> Array:

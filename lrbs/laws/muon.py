@@ -18,12 +18,7 @@ from lrbs.operators import Dense
 from lrbs.rules import Muon, msign
 from lrbs.validation import Array, count, plain, positive, real_array
 
-__all__ = [
-    "muon_hessian",
-    "muon_law",
-    "muon_newton_curvature",
-    "newton_schulz",
-]
+__all__ = ["muon_hessian", "muon_law", "muon_newton_curvature", "newton_schulz"]
 
 # Keller Jordan's quintic: steep at zero, so that small singular values rise fast; it never settles at one.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)

@@ -11,11 +11,7 @@ from lrbs.noise_scale.estimate import NoiseScaleEstimate
 from lrbs.noise_scale.gradients import noise_scale_from_workers
 from lrbs.noise_scale.logs import noise_scale_from_momentum, noise_scale_from_update_rms
 from lrbs.noise_scale.norms import L1, Euclidean, Norm, Nuclear, sign_alignment_floor
-from lrbs.noise_scale.running import (
-    RunningNoiseScale,
-    noise_scale_from_two_batches,
-    two_batch_moments,
-)
+from lrbs.noise_scale.running import RunningNoiseScale, noise_scale_from_two_batches, two_batch_moments
 from lrbs.noise_scale.samples import noise_scale_from_samples
 
 __all__ = [

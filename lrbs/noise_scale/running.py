@@ -53,10 +53,7 @@ def two_batch_moments(
     ValueError
         If a norm is negative, or b is not positive and below B.
     """
-    b, B = (
-        positive(small_batch_size, "small_batch_size"),
-        positive(big_batch_size, "big_batch_size"),
-    )
+    b, B = (positive(small_batch_size, "small_batch_size"), positive(big_batch_size, "big_batch_size"))
     if not (b < B).all():
         pair = ", ".join(f"{np.broadcast_to(size, (b + B).shape)[~(b < B)][0]:g}" for size in (b, B))
         raise ValueError(f"small_batch_size must be below big_batch_size; got {pair.replace(', ', ' and ')}")

@@ -13,10 +13,5 @@ if TYPE_CHECKING:
     from lrbs.torch.report import *
 
 __all__, __getattr__ = names_of(
-    "lrbs.torch",
-    {
-        "monitor": ("NoiseMonitor",),
-        "probe": ("Probe", "ProbedRate"),
-        "report": ("NoiseReport",),
-    },
+    "lrbs.torch", {"monitor": ("NoiseMonitor",), "probe": ("Probe", "ProbedRate"), "report": ("NoiseReport",)}
 )
