@@ -110,17 +110,15 @@ class LocalModel:
         return self.gradient.size
 
     def noise(self, batch_size: float) -> Operator:
-        """Covariance Sigma/B of the gradient of a batch of samples drawn with replacement.
+        """Covariance Sigma/B of the gradient of a batch of samples drawn with replacement. Source: 10542.1.
 
         Parameters
         ----------
-        batch_size : float
-            B > 0.
+        batch_size : float, B > 0
 
         Returns
         -------
         Operator
-            Source: 10542.1.
 
         Raises
         ------

@@ -96,8 +96,7 @@ def simulated_step(
     model : LocalModel
         Its covariance must be diagonal, dense or low-rank: something that can be drawn from.
     rule : UpdateRule
-    batch_size : array_like
-        Positive; any shape.
+    batch_size : array_like, positive, any shape
     samples : int
         Independent updates for each batch size, at least 2.
     rng : int or numpy.random.Generator

@@ -150,8 +150,7 @@ def expected_step(
     model : LocalModel
     rule : UpdateRule
         Rules with memory are taken in their stationary state under the model's gradient.
-    batch_size : array_like
-        Positive; any shape.
+    batch_size : array_like, positive, any shape
     method : callable
         :func:`lrbs.exact`, :func:`lrbs.mean_field`, :func:`lrbs.scalar_mean_field` or one of your own.
 

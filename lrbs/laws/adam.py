@@ -65,8 +65,7 @@ def second_average(
     ----------
     gradient, variance : array_like
         Mean and variance of the batch gradient, by coordinate; broadcast.
-    beta2 : float
-        In [0, 1).
+    beta2 : float, in [0, 1)
     steps : int or inf
         Since the start from zero.
 
@@ -119,8 +118,7 @@ def square_update(gradient: ArrayLike, variance: ArrayLike, beta1: float) -> Arr
     ----------
     gradient, variance : array_like
         Mean and variance of the batch gradient, by coordinate; broadcast.
-    beta1 : float
-        In [0, 1).
+    beta1 : float, in [0, 1)
 
     Returns
     -------
@@ -150,8 +148,7 @@ def square_from_mean(mean: ArrayLike, beta1: float) -> Array:
     ----------
     mean : array_like
         E[phi].
-    beta1 : float
-        In [0, 1).
+    beta1 : float, in [0, 1)
 
     Returns
     -------
@@ -174,8 +171,7 @@ def second_moment(mean: ArrayLike, beta1: float) -> Array:
     ----------
     mean : array_like, shape (N,)
         E[phi].
-    beta1 : float
-        In [0, 1).
+    beta1 : float, in [0, 1)
 
     Returns
     -------

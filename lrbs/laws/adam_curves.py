@@ -29,8 +29,7 @@ def scalar_mean_update(
     Parameters
     ----------
     gradient : array_like
-    batch_size, simple_noise_scale : array_like
-        Positive.
+    batch_size, simple_noise_scale : array_like, positive
     momentum : float
         Of SignSGD. Leave it at 0 for Adam, whose second average sees the noise before it is averaged.
 
@@ -55,8 +54,7 @@ def full_momentum_lr(
 
     Parameters
     ----------
-    batch_size : array_like
-        In samples.
+    batch_size : array_like, in samples
     gradient_sum : array_like
         sum |g_i|.
     sign_curvature : array_like

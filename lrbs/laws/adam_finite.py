@@ -36,8 +36,7 @@ def corrected_mean(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2
     ----------
     gradient, variance : array_like
         Of the batch gradient; the variance positive.
-    beta1, beta2 : float
-        In [0, 1).
+    beta1, beta2 : float, in [0, 1)
 
     Returns
     -------
@@ -68,8 +67,7 @@ def corrected_square(gradient: ArrayLike, variance: ArrayLike, beta1: float, bet
     ----------
     gradient, variance : array_like
         Of the batch gradient; the variance positive.
-    beta1, beta2 : float
-        In [0, 1).
+    beta1, beta2 : float, in [0, 1)
 
     Returns
     -------

@@ -33,10 +33,8 @@ def ema_step(average: ArrayLike, value: ArrayLike, decay: float) -> Array:
 
     Parameters
     ----------
-    average, value : array_like
-        Broadcast.
-    decay : float
-        In [0, 1).
+    average, value : array_like, broadcast
+    decay : float, in [0, 1)
 
     Returns
     -------
@@ -111,8 +109,7 @@ def lion_weights(beta1: float, beta2: float, steps: int) -> Array:
 
     Parameters
     ----------
-    beta1, beta2 : float
-        In [0, 1).
+    beta1, beta2 : float, in [0, 1)
     steps : int
         Length of the history.
 
@@ -159,7 +156,7 @@ def averaged_mean(means: ArrayLike, weights: ArrayLike) -> Array:
 
 
 def averaged_covariance(covariances: ArrayLike, weights: ArrayLike) -> Array:
-    """Covariance of a weighted average of gradients whose noise is new at every step.
+    """Covariance of a weighted average of gradients whose noise is new at every step. Source: 11301.6.
 
     Parameters
     ----------
@@ -171,7 +168,6 @@ def averaged_covariance(covariances: ArrayLike, weights: ArrayLike) -> Array:
     Returns
     -------
     ndarray, shape (...)
-        Source: 11301.6.
 
     Raises
     ------
@@ -183,19 +179,17 @@ def averaged_covariance(covariances: ArrayLike, weights: ArrayLike) -> Array:
 
 
 def ema_gain(decay: float, steps: float = math.inf) -> float:
-    """Part of a constant that an average from zero shows after some steps, 1 - decay^steps.
+    """Part of a constant that an average from zero shows after some steps, 1 - decay^steps. Source: 11301.5.
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
+    decay : float, in [0, 1)
     steps : int or inf
         The stationary state unless told.
 
     Returns
     -------
     float
-        Source: 11301.5.
 
     Raises
     ------
@@ -210,8 +204,7 @@ def ema_noise_factor(decay: float, steps: float = math.inf) -> float:
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
+    decay : float, in [0, 1)
     steps : int or inf
         The stationary state unless told: (1 - decay) / (1 + decay).
 
@@ -239,8 +232,7 @@ def ema_lag(decay: float) -> float:
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
+    decay : float, in [0, 1)
 
     Returns
     -------

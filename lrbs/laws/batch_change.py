@@ -50,8 +50,7 @@ def sde_decay(decay: float, growth: float) -> float:
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
+    decay : float, in [0, 1)
     growth : float
         k, new batch size over old.
 
@@ -86,8 +85,7 @@ def memory_steps(decay: float) -> float:
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
+    decay : float, in [0, 1)
 
     Returns
     -------

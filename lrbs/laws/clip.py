@@ -21,8 +21,7 @@ def smooth_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
     Parameters
     ----------
     x : array_like
-    slope : array_like
-        k > 0.
+    slope : array_like, k > 0
 
     Returns
     -------
@@ -44,8 +43,7 @@ def hard_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
     Parameters
     ----------
     x : array_like
-    slope : array_like
-        k > 0.
+    slope : array_like, k > 0
 
     Returns
     -------

@@ -46,8 +46,7 @@ class Cluster:
 
         Parameters
         ----------
-        batch_size : array_like
-            B >= b, in samples.
+        batch_size : array_like, B >= b, in samples
 
         Returns
         -------
@@ -86,8 +85,7 @@ class Cluster:
 
         Parameters
         ----------
-        batch_size : array_like
-            B >= b, in samples.
+        batch_size : array_like, B >= b, in samples
         min_steps, noise_scale : float
             S_min, steps with exact gradients, and B_noise in samples.
 
@@ -107,8 +105,7 @@ class Cluster:
 
         Parameters
         ----------
-        noise_scale : float
-            In samples.
+        noise_scale : float, in samples
 
         Returns
         -------
@@ -135,8 +132,7 @@ class Cluster:
 
         Parameters
         ----------
-        batch_size : array_like
-            B >= b, in samples.
+        batch_size : array_like, B >= b, in samples
 
         Returns
         -------
@@ -155,8 +151,7 @@ class Cluster:
 
         Parameters
         ----------
-        efficiency : float
-            In (0, 1].
+        efficiency : float, in (0, 1]
 
         Returns
         -------

@@ -29,8 +29,7 @@ def corner_law(
         Learning rate far beyond the corner, positive.
     corner : array_like
         B_n, in samples, positive.
-    exponent : array_like
-        a > 0.
+    exponent : array_like, a > 0
     sharpness : float
         k > 0. Infinite, the default, makes it limit min(1, (B/corner)^a). The sign law is a = 1/2, k = 2,
         SGD's saturation a = k = 1, and :func:`lrbs.laws.power_saturation` of the exponent c has a = c,
@@ -107,8 +106,7 @@ class Run:
 
         Parameters
         ----------
-        batch_size, learning_rate : array_like
-            Positive; broadcast.
+        batch_size, learning_rate : array_like, positive, broadcast
 
         Returns
         -------

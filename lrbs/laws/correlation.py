@@ -55,8 +55,7 @@ def correlated_law(model: LocalModel, epsilon: float = 0.0) -> ScalarLaw:
     Parameters
     ----------
     model : LocalModel
-    epsilon : float
-        In units of the gradient, >= 0.
+    epsilon : float, in units of the gradient, >= 0
 
     Returns
     -------

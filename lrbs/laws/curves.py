@@ -39,8 +39,7 @@ def normalised_batch_size(batch_size: ArrayLike, noise_scale: ArrayLike) -> Arra
 
     Parameters
     ----------
-    batch_size, noise_scale : array_like
-        In samples, positive.
+    batch_size, noise_scale : array_like, in samples, positive
 
     Returns
     -------
@@ -62,12 +61,10 @@ def power_saturation(
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
+    batch_size : array_like, B > 0, in samples
     limit : array_like
         Value at infinite batch size.
-    noise_scale : array_like
-        In samples, positive.
+    noise_scale : array_like, in samples, positive
     exponent : float
         1/2 for sign-like rules without off-diagonal curvature, 1 for SGD.
 
@@ -144,8 +141,7 @@ class SaturationFit:
 
         Parameters
         ----------
-        level : float
-            Probability in (0, 1).
+        level : float, probability in (0, 1)
 
         Returns
         -------
@@ -385,8 +381,7 @@ def implied_noise_scale(batch_size: ArrayLike, value: ArrayLike, limit: ArrayLik
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
+    batch_size : array_like, B > 0, in samples
     value, limit : array_like
         Of the curve, at B and at infinite batch size; broadcast.
 

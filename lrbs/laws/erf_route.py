@@ -21,7 +21,7 @@ __all__ = ["erf_route_sign", "erf_route_step", "erf_stand_in"]
 
 
 def erf_stand_in(x: ArrayLike, constant: float = np.pi / 4) -> Array:
-    """x / sqrt(x^2 + c): the limits of erf, and with c = pi/4 its slope at 0.
+    """x / sqrt(x^2 + c): the limits of erf, and with c = pi/4 its slope at 0. Source: 10542.17.
 
     Parameters
     ----------
@@ -33,7 +33,6 @@ def erf_stand_in(x: ArrayLike, constant: float = np.pi / 4) -> Array:
     Returns
     -------
     ndarray
-        Source: 10542.17.
 
     Raises
     ------

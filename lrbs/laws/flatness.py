@@ -21,19 +21,17 @@ __all__ = [
 
 
 def newton_covariance(model: LocalModel, batch_size: float, learning_rate: float) -> Operator:
-    """Covariance of the increment -eta H^-1 g_B of Newton's method with the exact Hessian.
+    """Covariance of the increment -eta H^-1 g_B of Newton's method with the exact Hessian. Source: 10542.d53.
 
     Parameters
     ----------
     model : LocalModel
         Its Hessian must be small enough to invert.
-    batch_size, learning_rate : float
-        Positive.
+    batch_size, learning_rate : float, positive
 
     Returns
     -------
     Operator
-        Source: 10542.d53.
 
     Raises
     ------
@@ -73,7 +71,7 @@ def newton_noise_scale(model: LocalModel) -> float:
 def natural_gradient_step(
     weights: ArrayLike, gradient: ArrayLike, fisher: ArrayLike, learning_rate: float
 ) -> Array:
-    """Weights after one step along F^-1 times a batch gradient.
+    """Weights after one step along F^-1 times a batch gradient. Source: 10542.d54.
 
     Parameters
     ----------
@@ -89,7 +87,6 @@ def natural_gradient_step(
     Returns
     -------
     ndarray, shape (N,)
-        Source: 10542.d54.
 
     Raises
     ------
@@ -120,7 +117,7 @@ def sharpness(hessian: Operator) -> float:
 
 
 def generalisation_gap(test_loss: ArrayLike, training_loss: ArrayLike) -> Array:
-    """Loss on data kept back minus loss on the training data.
+    """Loss on data kept back minus loss on the training data. Source: 10542.d30.
 
     Parameters
     ----------
@@ -129,6 +126,5 @@ def generalisation_gap(test_loss: ArrayLike, training_loss: ArrayLike) -> Array:
     Returns
     -------
     ndarray
-        Source: 10542.d30.
     """
     return plain(real_array(test_loss, "test_loss") - real_array(training_loss, "training_loss"))

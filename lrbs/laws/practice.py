@@ -37,19 +37,17 @@ def max_lr_from_search(batch_size: ArrayLike, found_lr: ArrayLike, noise_scale: 
 
 
 def cautious_lr(optimal_lr: ArrayLike, fraction: float) -> Array:
-    """A share of the optimal learning rate.
+    """A share of the optimal learning rate. Source: 10542.d56.
 
     Parameters
     ----------
-    optimal_lr : array_like
-        eta* > 0.
+    optimal_lr : array_like, eta* > 0
     fraction : float
         alpha in (0, 1]; 10542.d56 advises 0.5 to 1. :func:`kept_progress` says what it costs.
 
     Returns
     -------
     ndarray
-        Source: 10542.d56.
 
     Raises
     ------

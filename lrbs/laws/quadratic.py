@@ -203,8 +203,7 @@ def sde_cloud(
     ----------
     quadratic : Quadratic
     start : array_like, shape (N,)
-    batch_size, learning_rate : float
-        Positive.
+    batch_size, learning_rate : float, positive
     time : array_like, shape (moments,)
         In units of learning rate: eta times the number of steps.
 

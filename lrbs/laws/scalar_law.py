@@ -95,8 +95,7 @@ class ScalarLaw:
 
         Parameters
         ----------
-        batch_size : array_like
-            B > 0, in samples.
+        batch_size : array_like, B > 0, in samples
 
         Returns
         -------
@@ -112,17 +111,15 @@ class ScalarLaw:
         return Step(self.alignment * beta, self.noise_curvature + beta**2 * excess)
 
     def optimal_lr(self, batch_size: ArrayLike) -> Array:
-        """Optimal learning rate, beta a / (t + beta^2 (q - t)).
+        """Optimal learning rate, beta a / (t + beta^2 (q - t)). Source: 11280.6, 10542.27.
 
         Parameters
         ----------
-        batch_size : array_like
-            B > 0, in samples.
+        batch_size : array_like, B > 0, in samples
 
         Returns
         -------
         ndarray
-            Source: 11280.6, 10542.27.
 
         Raises
         ------
@@ -136,8 +133,7 @@ class ScalarLaw:
 
         Parameters
         ----------
-        batch_size : array_like
-            B > 0, in samples.
+        batch_size : array_like, B > 0, in samples
 
         Returns
         -------
@@ -152,17 +148,15 @@ class ScalarLaw:
         return self.step(batch_size).loss_decrease
 
     def small_batch_lr(self, batch_size: ArrayLike) -> Array:
-        """(a/t) sqrt(B/noise_scale), for B far below the noise scale.
+        """(a/t) sqrt(B/noise_scale), for B far below the noise scale. Source: 11280.7, 10542.26.
 
         Parameters
         ----------
-        batch_size : array_like
-            B > 0, in samples.
+        batch_size : array_like, B > 0, in samples
 
         Returns
         -------
         ndarray
-            Source: 11280.7, 10542.26.
 
         Raises
         ------

@@ -89,8 +89,7 @@ def effective_temperature(batch_size: ArrayLike, learning_rate: ArrayLike) -> Ar
 
     Parameters
     ----------
-    batch_size, learning_rate : array_like
-        Positive; broadcast.
+    batch_size, learning_rate : array_like, positive, broadcast
 
     Returns
     -------
@@ -107,18 +106,16 @@ def effective_temperature(batch_size: ArrayLike, learning_rate: ArrayLike) -> Ar
 
 
 def increment_covariance(model: LocalModel, batch_size: float, learning_rate: float) -> Operator:
-    """Covariance eta^2 Sigma/B of one increment of SGD, with the structure of Sigma.
+    """Covariance eta^2 Sigma/B of one increment of SGD, with the structure of Sigma. Source: 10542.d31.
 
     Parameters
     ----------
     model : LocalModel
-    batch_size, learning_rate : float
-        Positive.
+    batch_size, learning_rate : float, positive
 
     Returns
     -------
     Operator
-        Source: 10542.d31.
 
     Raises
     ------
@@ -134,8 +131,7 @@ def noise_strength(model: LocalModel, batch_size: float, learning_rate: float) -
     Parameters
     ----------
     model : LocalModel
-    batch_size, learning_rate : float
-        Positive.
+    batch_size, learning_rate : float, positive
 
     Returns
     -------
@@ -157,8 +153,7 @@ def signal_to_noise(model: LocalModel, batch_size: ArrayLike) -> Array:
     Parameters
     ----------
     model : LocalModel
-    batch_size : array_like
-        Positive.
+    batch_size : array_like, positive
 
     Returns
     -------
@@ -189,8 +184,7 @@ def noise_cost(model: LocalModel, batch_size: ArrayLike, learning_rate: ArrayLik
     Parameters
     ----------
     model : LocalModel
-    batch_size, learning_rate : array_like
-        Positive; broadcast.
+    batch_size, learning_rate : array_like, positive, broadcast
 
     Returns
     -------
@@ -211,8 +205,7 @@ def update_length(learning_rate: ArrayLike, gradient: ArrayLike) -> Array:
 
     Parameters
     ----------
-    learning_rate : array_like
-        Positive.
+    learning_rate : array_like, positive
     gradient : array_like, shape (..., N)
         Batch gradients.
 
@@ -236,8 +229,7 @@ def rms_update_length(model: LocalModel, batch_size: ArrayLike, learning_rate: A
     Parameters
     ----------
     model : LocalModel
-    batch_size, learning_rate : array_like
-        Positive; broadcast.
+    batch_size, learning_rate : array_like, positive, broadcast
 
     Returns
     -------

@@ -22,21 +22,18 @@ __all__ = [
 
 # ------------------------------------------------------------------------------------- the beginning
 def linear_warmup(step: ArrayLike, warmup_steps: float, target_lr: float) -> Array:
-    """Learning rate that rises in proportion to the step and then stays.
+    """Learning rate that rises in proportion to the step and then stays. Source: 10542.d35.
 
     Parameters
     ----------
-    step : array_like
-        t >= 0.
+    step : array_like, t >= 0
     warmup_steps : float
         Step at which the target is reached; positive.
-    target_lr : float
-        Positive.
+    target_lr : float, positive
 
     Returns
     -------
     ndarray
-        Source: 10542.d35.
 
     Raises
     ------
@@ -88,10 +85,8 @@ def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array
 
     Parameters
     ----------
-    step : array_like
-        t >= 0.
-    warmup_steps : float
-        T > 0.
+    step : array_like, t >= 0
+    warmup_steps : float, T > 0
     first : int
         0 or 1.
 
@@ -137,20 +132,17 @@ def matching_warmup(full_steps: ArrayLike = 1.0) -> Array:
 
 # ------------------------------------------------------------------------------------------- the end
 def cosine(step: ArrayLike, total_steps: float, max_lr: float, min_lr: float = 0.0) -> Array:
-    """Learning rate that falls from `max_lr` to `min_lr` along half a cosine.
+    """Learning rate that falls from `max_lr` to `min_lr` along half a cosine. Source: 10542.d50.
 
     Parameters
     ----------
-    step : array_like
-        0 <= t <= total_steps.
+    step : array_like, 0 <= t <= total_steps
     total_steps : float
-    max_lr, min_lr : float
-        0 <= min_lr <= max_lr.
+    max_lr, min_lr : float, 0 <= min_lr <= max_lr
 
     Returns
     -------
     ndarray
-        Source: 10542.d50.
 
     Raises
     ------
@@ -168,20 +160,18 @@ def cosine(step: ArrayLike, total_steps: float, max_lr: float, min_lr: float = 0
 
 
 def growing_batch_size(step: ArrayLike, start: float, growth: float) -> Array:
-    """Batch size that grows by the factor `growth` each step, in samples, not rounded.
+    """Batch size that grows by the factor `growth` each step, in samples, not rounded. Source: 10542.d52.
 
     Parameters
     ----------
     step : array_like
     start : float
         Batch size at step 0.
-    growth : float
-        r > 1.
+    growth : float, r > 1
 
     Returns
     -------
     ndarray
-        Source: 10542.d52.
 
     Raises
     ------
@@ -194,7 +184,7 @@ def growing_batch_size(step: ArrayLike, start: float, growth: float) -> Array:
 
 
 def noise_aware_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayLike) -> Array:
-    """SGD's law 10542.10 with limits and noise scales that change along the run.
+    """SGD's law 10542.10 with limits and noise scales that change along the run. Source: 10542.d51.
 
     Parameters
     ----------
@@ -204,7 +194,6 @@ def noise_aware_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayL
     Returns
     -------
     ndarray
-        Source: 10542.d51.
 
     Raises
     ------
@@ -216,7 +205,7 @@ def noise_aware_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayL
 
 # ------------------------------------------------------------------------------------------ the batch
 def adaptive_batch_size(noise_scale: ArrayLike, max_batch_size: float, fraction: float) -> Array:
-    """A share of the noise scale, up to a limit; in samples, not rounded.
+    """A share of the noise scale, up to a limit; in samples, not rounded. Source: 10542.d44.
 
     Parameters
     ----------
@@ -229,7 +218,6 @@ def adaptive_batch_size(noise_scale: ArrayLike, max_batch_size: float, fraction:
     Returns
     -------
     ndarray
-        Source: 10542.d44.
 
     Raises
     ------

@@ -17,7 +17,7 @@ __all__ = ["diffusion_coefficient", "sde_runs", "sde_step", "sgd_step"]
 
 
 def sgd_step(weights: ArrayLike, gradient: ArrayLike, noise: ArrayLike, learning_rate: ArrayLike) -> Array:
-    """Weights after a step of SGD, its batch gradient split into mean and noise.
+    """Weights after a step of SGD, its batch gradient split into mean and noise. Source: 10542.3.
 
     Parameters
     ----------
@@ -28,7 +28,6 @@ def sgd_step(weights: ArrayLike, gradient: ArrayLike, noise: ArrayLike, learning
     Returns
     -------
     ndarray, shape (..., N)
-        Source: 10542.3.
 
     Raises
     ------
@@ -70,7 +69,7 @@ def diffusion_coefficient(covariance: ArrayLike, batch_size: float, learning_rat
 
 
 def sde_step(weights: ArrayLike, drift: ArrayLike, diffusion: Array, time_step: float, z: ArrayLike) -> Array:
-    """One Euler-Maruyama step: -drift * dt - sqrt(dt) * diffusion z.
+    """One Euler-Maruyama step: -drift * dt - sqrt(dt) * diffusion z. Source: 10542.4.
 
     With `drift` the gradient and `time_step` the learning rate it is a step of SGD under normal noise. The
     drift advances with the step and the noise with its square root: therein lies the linear rule.
@@ -87,7 +86,6 @@ def sde_step(weights: ArrayLike, drift: ArrayLike, diffusion: Array, time_step: 
     Returns
     -------
     ndarray, shape (..., N)
-        Source: 10542.4.
 
     Raises
     ------
@@ -110,7 +108,7 @@ def sde_runs(
     runs: int,
     rng: int | np.random.Generator,
 ) -> Array:
-    """Runs of dw = -drift(w) dt - diffusion dz by Euler-Maruyama.
+    """Runs of dw = -drift(w) dt - diffusion dz by Euler-Maruyama. Source: 10542.5.
 
     Parameters
     ----------
@@ -127,7 +125,6 @@ def sde_runs(
     Returns
     -------
     ndarray, shape (steps + 1, runs, N)
-        Source: 10542.5.
 
     Raises
     ------

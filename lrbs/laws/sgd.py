@@ -16,8 +16,7 @@ def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) 
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
+    batch_size : array_like, B > 0, in samples
     limit : array_like
         Value at infinite batch size.
     noise_scale : array_like

@@ -141,7 +141,7 @@ def sign_mean_series(mean: float, deviation: float, terms: int) -> float:
 
 
 def sign_correction(mean: ArrayLike, deviation: ArrayLike, third_moment: ArrayLike) -> Array:
-    """Second term of the averaged series, to be subtracted from :func:`mean_field_sign`.
+    """Second term of the averaged series, to be subtracted from :func:`mean_field_sign`. Source: 11280.18.
 
     Parameters
     ----------
@@ -153,7 +153,6 @@ def sign_correction(mean: ArrayLike, deviation: ArrayLike, third_moment: ArrayLi
     Returns
     -------
     ndarray
-        Source: 11280.18.
 
     Raises
     ------

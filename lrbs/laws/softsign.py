@@ -64,8 +64,7 @@ def soft_noise_scale(model: LocalModel, epsilon: float) -> float:
     Parameters
     ----------
     model : LocalModel
-    epsilon : float
-        In units of the gradient, >= 0.
+    epsilon : float, in units of the gradient, >= 0
 
     Returns
     -------
@@ -127,8 +126,7 @@ def surge_ratio(model: LocalModel, epsilon: float) -> float:
     ----------
     model : LocalModel
         With tr H > 0.
-    epsilon : float
-        In units of the gradient, >= 0.
+    epsilon : float, in units of the gradient, >= 0
 
     Returns
     -------
@@ -161,8 +159,7 @@ def rescaled_noise(
     model : LocalModel
     epsilon : float
         Positive, in units of the gradient; inf gives the limit.
-    batch_size : array_like
-        In samples.
+    batch_size : array_like, in samples
     noise_constant : float
         pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
 
@@ -192,8 +189,7 @@ def lr_per_epsilon(
     model : LocalModel
     epsilon : float
         Positive, in units of the gradient; inf gives the limit.
-    batch_size : array_like
-        In samples.
+    batch_size : array_like, in samples
     noise_constant : float
         pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
 
@@ -225,8 +221,7 @@ def sgd_limit_lr(model: LocalModel, batch_size: ArrayLike, noise_constant: float
     Parameters
     ----------
     model : LocalModel
-    batch_size : array_like
-        In samples.
+    batch_size : array_like, in samples
     noise_constant : float
         pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
 
@@ -252,8 +247,7 @@ def adam_limit_lr(model: LocalModel, batch_size: ArrayLike, beta1: float = 0.9) 
     ----------
     model : LocalModel
     batch_size : array_like
-    beta1 : float
-        In [0, 1).
+    beta1 : float, in [0, 1)
 
     Returns
     -------

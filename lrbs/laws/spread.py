@@ -63,8 +63,7 @@ def power_of_mean(
     ----------
     gradient, deviation : array_like, shape (N,)
         g_i and the deviations sigma_i > 0 of one sample's gradient.
-    noise_scale : float
-        In samples.
+    noise_scale : float, in samples
     weight : float
         Of |g_i| in the mean, an exponent.
 

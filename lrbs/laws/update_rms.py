@@ -30,8 +30,7 @@ def root_mean_square(update: ArrayLike) -> float:
 
     Parameters
     ----------
-    update : array_like
-        Any shape.
+    update : array_like, any shape
 
     Returns
     -------
@@ -93,8 +92,7 @@ def expected_update_rms(signal: ArrayLike, beta1: float) -> Array:
     ----------
     signal : array_like
         |mu|^2 / |sigma|^2 >= 0 of the batch gradient, which is B / B_simple.
-    beta1 : float
-        In [0, 1).
+    beta1 : float, in [0, 1)
 
     Returns
     -------
@@ -124,8 +122,7 @@ def signal_from_update_rms(rms: ArrayLike, beta1: float, beta2: float | None = N
     ----------
     rms : array_like
         Between 0 and 1. With weight decay: of the update without it.
-    beta1 : float
-        In [0, 1).
+    beta1 : float, in [0, 1)
     beta2 : float, optional
         If given, the level of pure noise is corrected for the fluctuations of v (11267.tfinite).
 
@@ -157,8 +154,7 @@ def momentum_norm(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: flo
     ----------
     gradient_norm, noise_norm : array_like
         |mu| of the mean gradient and |sigma| of the deviations of a batch gradient; broadcast.
-    momentum : float
-        In [0, 1).
+    momentum : float, in [0, 1)
 
     Returns
     -------
@@ -181,8 +177,7 @@ def momentum_ratio(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: fl
     ----------
     gradient_norm, noise_norm : array_like
         |mu| of the mean gradient and |sigma| of the deviations of a batch gradient; broadcast.
-    momentum : float
-        In [0, 1).
+    momentum : float, in [0, 1)
 
     Returns
     -------
@@ -206,8 +201,7 @@ def signal_from_momentum_ratio(ratio: ArrayLike, momentum: float) -> Array:
     ----------
     ratio : array_like
         |m| / |g| between 0 and 1: norm of the average over norm of the batch gradient.
-    momentum : float
-        In [0, 1).
+    momentum : float, in [0, 1)
 
     Returns
     -------

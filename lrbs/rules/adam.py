@@ -36,8 +36,7 @@ class Adam(Rule):
     ----------
     beta1, beta2 : float
         In [0, 1), of the averages of the gradient and of its square.
-    epsilon : float
-        In units of the gradient, >= 0.
+    epsilon : float, in units of the gradient, >= 0
 
     Raises
     ------

@@ -154,8 +154,7 @@ class SignSGD(Momentum):
 
     Parameters
     ----------
-    momentum : float
-        In [0, 1), of the normalised average.
+    momentum : float, in [0, 1), of the normalised average
     nesterov : bool
         Act on momentum * m_t + (1 - momentum) * g_t.
 
@@ -178,10 +177,8 @@ class SoftSignSGD(Momentum):
 
     Parameters
     ----------
-    epsilon : float
-        In units of the gradient, >= 0.
-    momentum : float
-        In [0, 1), of the normalised average.
+    epsilon : float, in units of the gradient, >= 0
+    momentum : float, in [0, 1), of the normalised average
     nesterov : bool
         Act on momentum * m_t + (1 - momentum) * g_t.
 
@@ -212,8 +209,7 @@ class Lion(Averaging):
 
     Parameters
     ----------
-    beta1, beta2 : float
-        In [0, 1).
+    beta1, beta2 : float, in [0, 1)
 
     Raises
     ------
@@ -244,8 +240,7 @@ class Preconditioned(Momentum):
     ----------
     operator : array_like, LinearOperator or callable
         P, symmetric: 1-D means diagonal, 2-D dense, a function is P times a vector.
-    momentum : float
-        In [0, 1), of the normalised average.
+    momentum : float, in [0, 1), of the normalised average
     nesterov : bool
         Act on momentum * m_t + (1 - momentum) * g_t.
 
@@ -307,7 +302,7 @@ class Preconditioned(Momentum):
 
 
 def softsign(x: ArrayLike, epsilon: ArrayLike) -> Array:
-    """x / sqrt(x^2 + epsilon^2), and 0 where both are 0.
+    """x / sqrt(x^2 + epsilon^2), and 0 where both are 0. Source: 11280.20, 10563.1.
 
     Parameters
     ----------
@@ -317,7 +312,6 @@ def softsign(x: ArrayLike, epsilon: ArrayLike) -> Array:
     Returns
     -------
     ndarray
-        Source: 11280.20, 10563.1.
     """
     values = np.asarray(x, dtype=np.float64)
     return ratio(values, np.hypot(values, epsilon))

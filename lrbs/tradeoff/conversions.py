@@ -52,8 +52,7 @@ def noise_scale_from_efficiency(batch_size: ArrayLike, efficiency: ArrayLike) ->
 
     Parameters
     ----------
-    batch_size : array_like
-        In samples.
+    batch_size : array_like, in samples
     efficiency : array_like
         E_min/E there, between 0 and 1.
 
@@ -116,8 +115,7 @@ def noise_scale_from_overhead(
     ----------
     batch_size, reference_batch_size : array_like
         Where the overhead is x, and B_0; in samples.
-    overhead : array_like
-        x > 0.
+    overhead : array_like, x > 0
 
     Returns
     -------

@@ -136,8 +136,7 @@ class TradeoffFit:
 
         Parameters
         ----------
-        level : float
-            Probability in (0, 1).
+        level : float, probability in (0, 1)
 
         Returns
         -------
@@ -165,8 +164,7 @@ class TradeoffFit:
 
         Parameters
         ----------
-        batch_size : array_like
-            B > 0, in samples.
+        batch_size : array_like, B > 0, in samples
         level : float
             Probability of the interval, in (0, 1).
 

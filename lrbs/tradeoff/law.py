@@ -11,12 +11,11 @@ __all__ = ["examples", "hyperbola", "steps"]
 
 
 def steps(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike) -> Array:
-    """Steps to a target loss at optimal learning rates, S = S_min (1 + B_noise/B).
+    """Steps to a target loss at optimal learning rates, S = S_min (1 + B_noise/B). Source: 10542.14, 11260.9.
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
+    batch_size : array_like, B > 0, in samples
     min_steps : array_like
         S_min > 0: steps needed with exact gradients.
     noise_scale : array_like
@@ -25,7 +24,6 @@ def steps(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike) -
     Returns
     -------
     ndarray
-        Source: 10542.14, 11260.9.
 
     Raises
     ------
@@ -48,12 +46,10 @@ def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
+    batch_size : array_like, B > 0, in samples
     min_steps : array_like
         S_min > 0: steps needed with exact gradients.
-    noise_scale : array_like
-        B_noise > 0, in samples.
+    noise_scale : array_like, B_noise > 0, in samples
 
     Returns
     -------
