@@ -53,10 +53,8 @@ def sign_product_mean(first: Array, second: Array, correlation: Array) -> Array:
 
     Parameters
     ----------
-    first, second : ndarray
-        Means of x and y in units of their deviations.
-    correlation : ndarray
-        Between -1 and 1.
+    first, second : ndarray, means of x and y in units of their deviations
+    correlation : ndarray, between -1 and 1
 
     Returns
     -------
@@ -203,12 +201,9 @@ def adam_moments(
 
     Parameters
     ----------
-    gradient : array_like, shape (N,)
-        Mean of the batch gradient.
-    variance : array_like, shape (N,)
-        Its variance, >= 0.
-    beta1, beta2 : float
-        In [0, 1); beta2 at least 0.001.
+    gradient : array_like, shape (N,), mean of the batch gradient
+    variance : array_like, shape (N,), its variance, >= 0
+    beta1, beta2 : float, in [0, 1), beta2 at least 0.001
     steps : int, optional
         Since the start from zero, with both averages corrected for it; the stationary state unless told.
 

@@ -201,8 +201,7 @@ class MatrixFree(Operator):
     ----------
     product : callable
         Takes a vector (N,), returns a vector (N,). Must be linear and symmetric; that is not checked.
-    size : int
-        Number of rows, N.
+    size : int, number of rows, N
     diagonal : callable, optional
         Returns the diagonal (N,), where it is known in another way.
     """
@@ -253,12 +252,10 @@ class Probed(MatrixFree):
     ----------
     product : callable
         A times a vector, symmetric.
-    size : int
-        N.
+    size : int, N
     probes : int
         Number of random sign vectors z; the diagonal is the mean of z * (A z).
     rng : int or numpy.random.Generator
-        Seed or generator.
     """
 
     def __init__(

@@ -22,10 +22,8 @@ def optimal_lr(alignment: ArrayLike, curvature: ArrayLike) -> Array:
 
     Parameters
     ----------
-    alignment : array_like
-        E[phi]^T g.
-    curvature : array_like
-        tr(E[phi phi^T] H), positive.
+    alignment : array_like, E[phi]^T g
+    curvature : array_like, tr(E[phi phi^T] H), positive
 
     Returns
     -------
@@ -50,10 +48,8 @@ def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
 
     Parameters
     ----------
-    alignment : array_like
-        E[phi]^T g.
-    curvature : array_like
-        tr(E[phi phi^T] H), positive.
+    alignment : array_like, E[phi]^T g
+    curvature : array_like, tr(E[phi phi^T] H), positive
 
     Returns
     -------
@@ -106,8 +102,7 @@ class Step:
     ----------
     alignment : ndarray
         E[phi]^T g: slope of the expected loss against the learning rate.
-    curvature : ndarray
-        tr(E[phi phi^T] H): its second derivative.
+    curvature : ndarray, tr(E[phi phi^T] H): its second derivative
     """
 
     alignment: Array
@@ -128,8 +123,7 @@ class Step:
 
         Parameters
         ----------
-        learning_rate : array_like
-            Broadcast against the shape of the step.
+        learning_rate : array_like, broadcast against the shape of the step
 
         Returns
         -------

@@ -23,10 +23,7 @@ def correlations_raise_curvature() -> Rows:
     signs = np.random.default_rng(0).choice((-1.0, 1.0), (8, *deviations.shape))
     H = model.hessian.dense()
     met, *alone = (np.einsum("in,in->", each, each @ H) for each in (deviations, *(signs * deviations)))
-    small = 1e-4 * model.noise_scale
-    apart, real = (
-        float(expected_step(model.with_correlations(share), SGD(), small, exact).optimal_lr)
-        for share in (0, 1)
-    )
+    models, small = (model.with_correlations(0), model), 1e-4 * model.noise_scale
+    apart, real = (expected_step(each, SGD(), small, exact).optimal_lr for each in models)
     yield "correlations shuffled away", factor, met / np.array(alone)
     yield near("learning rates at 1e-4 B_noise", factor, apart / real, tolerance=2e-3)

@@ -44,7 +44,6 @@ class Erratum:
     says : str
         What they say in English; without a quotation, what the source says, in our words.
     finds : str
-        What the run finds.
     sure : str
         How sure that is, and of what.
     check : str
@@ -88,9 +87,7 @@ class Validity:
     Attributes
     ----------
     law : str
-        Its name, in words.
     ids : tuple of str
-        Equations that state it.
     assumptions : str
     status : str
         Such as "Exact on a quadratic", "Mean field", "Heuristic".

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 from scipy.stats import norm
 
@@ -49,6 +51,16 @@ def minimised_loss(
     """Best learning rate by a search over the simulated loss, and its standard error."""
     updates = rule(draw_gradients(model, batch_size, (samples, rule.horizon), seed))
     return searched_lr(lambda offsets: quadratic_loss(model, offsets), updates)
+
+
+def lowest(
+    function: Callable[[float], Any], low: float, high: float, precision: float = 1e-9
+) -> tuple[float, float]:
+    """Where a function of a number is lowest between two ends, by a search, and what it is there."""
+    found = minimize_scalar(
+        lambda x: float(function(x)), bounds=(low, high), method="bounded", options={"xatol": precision}
+    )
+    return float(found.x), float(found.fun)
 
 
 def small_network() -> tuple[TanhNetwork, Array, Dataset]:

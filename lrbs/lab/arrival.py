@@ -75,8 +75,7 @@ def steps_to_loss(
     rule : UpdateRule, optional
         SGD unless told; averages start from zero.
     batch_size : int
-    learning_rates : array_like, shape (rates,)
-        Positive and increasing.
+    learning_rates : array_like, shape (rates,), positive and increasing
     target_loss : float
         A loss below that at the start.
     max_steps : int

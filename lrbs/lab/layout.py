@@ -97,7 +97,6 @@ class Layout:
         Parameters
         ----------
         rng : int or numpy.random.Generator
-            Seed or generator.
         replicas : tuple of int, optional
             Shape of the replica axes.
 

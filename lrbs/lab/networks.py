@@ -30,8 +30,7 @@ class LossAlong(NamedTuple):
 
     Attributes
     ----------
-    loss, slope, curvature : ndarray
-        Each shaped like the replicas.
+    loss, slope, curvature : ndarray, each shaped like the replicas
     """
 
     loss: Array

@@ -119,8 +119,7 @@ def moment_controls(model: LocalModel, updates: ArrayLike, batch_size: float) ->
     ----------
     model : LocalModel
         Of the population that the batches are drawn from: :func:`lrbs.lab.local_model`.
-    updates : array_like, shape (n_updates, N)
-        Batch gradients.
+    updates : array_like, shape (n_updates, N), batch gradients
     batch_size : float
 
     Returns

@@ -23,8 +23,7 @@ class NoisePath:
     Attributes
     ----------
     loss : ndarray
-    trace, squared_gradient : ndarray
-        tr(Sigma) and |g|^2, exact.
+    trace, squared_gradient : ndarray, tr(Sigma) and |g|^2, exact
     gradient_curvature : ndarray
         g^T H g, exact. Where it is not positive, B_noise and the learning rate are nan.
     noise_curvature, noise_curvature_se : ndarray
@@ -91,7 +90,6 @@ def noise_path(
     directions : int, optional
         How many per-sample gradients to look at; the relative error is about one over the square root.
     rng : int or numpy.random.Generator
-        Seed or generator.
 
     Returns
     -------
@@ -126,8 +124,7 @@ class RunLog:
 
     Attributes
     ----------
-    gradient_norms : ndarray
-        |g|, of the batch gradient.
+    gradient_norms : ndarray, |g|, of the batch gradient
     half_norms : ndarray
         The same of half the batch, root mean square of the two: with `gradient_norms` two batch sizes.
     momentum_norms : ndarray
@@ -169,12 +166,10 @@ def follow(
     rule : UpdateRule
         Its averages start from zero.
     learning_rate : float
-    batch_size : int
-        Even, for the two halves.
+    batch_size : int, even, for the two halves
     moments : array_like of int
         Increasing numbers of steps; the last is the length of the run.
     rng : int or numpy.random.Generator
-        Seed or generator.
 
     Returns
     -------

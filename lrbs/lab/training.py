@@ -46,7 +46,6 @@ def train(
     steps : int or array_like of int
         Number of steps; several numbers are moments of one and the same training, 0 its start.
     rng : int or numpy.random.Generator
-        Seed or generator.
     streams : tuple of int, optional
         Shape of the axes along which batches differ; it broadcasts to the replica axes. ``()`` gives all
         replicas the same batches, ``(seeds,)`` each entry of the last axis its own: learning rates compare

@@ -35,12 +35,10 @@ def momentum_square(gradient: ArrayLike, variance: ArrayLike, momentum: float) -
 
     Parameters
     ----------
-    gradient : array_like
-        Mean mu of the batch gradient.
+    gradient : array_like, mean mu of the batch gradient
     variance : array_like
         Its variance sigma^2 (that of one sample, divided by the batch size).
-    momentum : float
-        beta_1 in [0, 1).
+    momentum : float, beta_1 in [0, 1)
 
     Returns
     -------
@@ -88,8 +86,7 @@ def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
 
     Parameters
     ----------
-    mean : array_like
-        E[m].
+    mean : array_like, E[m]
     square : array_like
         E[m^2] for the sign of an average, from :func:`momentum_square`, E[v] for Adam, from
         :func:`second_average`.
@@ -146,8 +143,7 @@ def square_from_mean(mean: ArrayLike, beta1: float) -> Array:
 
     Parameters
     ----------
-    mean : array_like
-        E[phi].
+    mean : array_like, E[phi]
     beta1 : float, in [0, 1)
 
     Returns
@@ -169,8 +165,7 @@ def second_moment(mean: ArrayLike, beta1: float) -> Array:
 
     Parameters
     ----------
-    mean : array_like, shape (N,)
-        E[phi].
+    mean : array_like, shape (N,), E[phi]
     beta1 : float, in [0, 1)
 
     Returns

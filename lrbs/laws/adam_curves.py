@@ -55,12 +55,9 @@ def full_momentum_lr(
     Parameters
     ----------
     batch_size : array_like, in samples
-    gradient_sum : array_like
-        sum |g_i|.
-    sign_curvature : array_like
-        s^T H s with s = sign(g).
-    simple_noise_scale : array_like
-        B_simple, in samples.
+    gradient_sum : array_like, sum |g_i|
+    sign_curvature : array_like, s^T H s with s = sign(g)
+    simple_noise_scale : array_like, B_simple, in samples
 
     Returns
     -------

@@ -34,8 +34,7 @@ def corrected_mean(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2
 
     Parameters
     ----------
-    gradient, variance : array_like
-        Of the batch gradient; the variance positive.
+    gradient, variance : array_like, of the batch gradient, the variance positive
     beta1, beta2 : float, in [0, 1)
 
     Returns
@@ -65,8 +64,7 @@ def corrected_square(gradient: ArrayLike, variance: ArrayLike, beta1: float, bet
 
     Parameters
     ----------
-    gradient, variance : array_like
-        Of the batch gradient; the variance positive.
+    gradient, variance : array_like, of the batch gradient, the variance positive
     beta1, beta2 : float, in [0, 1)
 
     Returns

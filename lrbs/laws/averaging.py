@@ -56,8 +56,7 @@ def ema_weights(decay: float, steps: int) -> Array:
     ----------
     decay : float
         Coefficient in [0, 1), such as Adam's beta_1.
-    steps : int
-        Length of the history.
+    steps : int, length of the history
 
     Returns
     -------
@@ -86,8 +85,7 @@ def nesterov_weights(momentum: float, steps: int) -> Array:
     ----------
     momentum : float
         Of the normalised average m_t (11301.1), in [0, 1).
-    steps : int
-        Length of the history.
+    steps : int, length of the history
 
     Returns
     -------
@@ -110,8 +108,7 @@ def lion_weights(beta1: float, beta2: float, steps: int) -> Array:
     Parameters
     ----------
     beta1, beta2 : float, in [0, 1)
-    steps : int
-        Length of the history.
+    steps : int, length of the history
 
     Returns
     -------
@@ -136,8 +133,7 @@ def averaged_mean(means: ArrayLike, weights: ArrayLike) -> Array:
 
     Parameters
     ----------
-    means : array_like, shape (steps, ...)
-        Expected values, oldest first.
+    means : array_like, shape (steps, ...), expected values, oldest first
     weights : array_like, shape (steps,)
         Newest first, as :func:`ema_weights` gives them.
 
@@ -162,8 +158,7 @@ def averaged_covariance(covariances: ArrayLike, weights: ArrayLike) -> Array:
     ----------
     covariances : array_like, shape (steps, ...)
         Covariances Sigma_s/B of the batch gradients (matrices or their diagonals), oldest first.
-    weights : array_like, shape (steps,)
-        Newest first.
+    weights : array_like, shape (steps,), newest first
 
     Returns
     -------

@@ -51,13 +51,11 @@ def sde_decay(decay: float, growth: float) -> float:
     Parameters
     ----------
     decay : float, in [0, 1)
-    growth : float
-        k, new batch size over old.
+    growth : float, k, new batch size over old
 
     Returns
     -------
-    float
-        1 - k (1 - decay).
+    float, 1 - k (1 - decay)
 
     Raises
     ------
@@ -117,8 +115,7 @@ def decay_for_time_scale(
         lambda >= 0, of a rule that multiplies weights by 1 - eta lambda each step: AdamW, SGD, Muon.
     learning_rate, new_learning_rate : float
         Before and after the change.
-    growth : float
-        k, new batch size over old.
+    growth : float, k, new batch size over old
 
     Returns
     -------

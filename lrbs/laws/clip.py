@@ -96,8 +96,7 @@ def clip_square(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma of x; broadcast.
+    mean, deviation : array_like, mu and sigma of x, broadcast
     epsilon : float
         Where the clip begins.
 
@@ -134,8 +133,7 @@ def clip_mean_by_slope(mean: ArrayLike, deviation: ArrayLike, epsilon: float) ->
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma > 0 of x; broadcast.
+    mean, deviation : array_like, mu and sigma > 0 of x, broadcast
     epsilon : float
         Where the clip begins; positive.
 

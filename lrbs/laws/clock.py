@@ -155,8 +155,7 @@ class Cluster:
 
         Returns
         -------
-        float
-            In samples.
+        float, in samples
 
         Raises
         ------

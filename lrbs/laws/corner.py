@@ -25,10 +25,8 @@ def corner_law(
     ----------
     batch_size : array_like
         B, in samples, positive; broadcast with the others.
-    limit : array_like
-        Learning rate far beyond the corner, positive.
-    corner : array_like
-        B_n, in samples, positive.
+    limit : array_like, learning rate far beyond the corner, positive
+    corner : array_like, B_n, in samples, positive
     exponent : array_like, a > 0
     sharpness : float
         k > 0. Infinite, the default, makes it limit min(1, (B/corner)^a). The sign law is a = 1/2, k = 2,
@@ -70,14 +68,11 @@ class Run:
 
     Attributes
     ----------
-    tokens : float
-        D, in the unit of the batch size.
+    tokens : float, D, in the unit of the batch size
     max_rate : float
         Largest learning rate at which the run is stable.
-    distance, noise : float
-        A and C.
-    progress_exponent, noise_exponent : float
-        alpha and p.
+    distance, noise : float, A and C
+    progress_exponent, noise_exponent : float, alpha and p
     progress_batch_exponent, noise_batch_exponent : float
         r and s. SGD has r = s = 1: D/B steps, and a cloud of variance eta/B. Signs of mostly noise have
         r = s = 1/2: a mean step goes as sqrt(B).

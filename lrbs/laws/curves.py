@@ -62,8 +62,7 @@ def power_saturation(
     Parameters
     ----------
     batch_size : array_like, B > 0, in samples
-    limit : array_like
-        Value at infinite batch size.
+    limit : array_like, value at infinite batch size
     noise_scale : array_like, in samples, positive
     exponent : float
         1/2 for sign-like rules without off-diagonal curvature, 1 for SGD.

@@ -52,8 +52,7 @@ def erf_route_sign(mean: ArrayLike, deviation: ArrayLike) -> Array:
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma of the number; broadcast.
+    mean, deviation : array_like, mu and sigma of the number, broadcast
 
     Returns
     -------

@@ -76,8 +76,7 @@ def natural_gradient_step(
     Parameters
     ----------
     weights : array_like, shape (N,)
-    gradient : array_like, shape (N,)
-        Of a batch.
+    gradient : array_like, shape (N,), of a batch
     fisher : array_like, shape (N, N)
         Fisher information matrix F, symmetric and invertible. When it is known, or estimated from other
         data than the batch, :class:`lrbs.Preconditioned` with F^-1 gives the law of the learning rate;

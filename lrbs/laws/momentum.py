@@ -146,8 +146,7 @@ def effective_batch_size(batch_size: ArrayLike, momentum: float) -> Array:
 
     Returns
     -------
-    ndarray
-        In samples.
+    ndarray, in samples
 
     Raises
     ------
@@ -191,8 +190,7 @@ def stationary_variance(
     curvature : array_like, lambda > 0
     learning_rate : array_like
         Below 2 (1 + b) / (1 - b) / curvature: beyond that the iteration diverges.
-    noise_variance : array_like
-        sigma^2/B of the batch gradient.
+    noise_variance : array_like, sigma^2/B of the batch gradient
     momentum : float, of the normalised average
 
     Returns

@@ -31,12 +31,10 @@ def newton_schulz(matrix: ArrayLike, steps: int = 5, coefficients: Sequence[floa
 
     Parameters
     ----------
-    matrix : array_like, shape (..., n, m)
-        Not zero.
+    matrix : array_like, shape (..., n, m), not zero
     steps : int
         Muon takes five.
-    coefficients : sequence of three floats
-        a, b, c.
+    coefficients : sequence of three floats, a, b, c
 
     Returns
     -------
@@ -94,10 +92,8 @@ def muon_newton_curvature(gradient: ArrayLike, max_lr: float) -> float:
 
     Parameters
     ----------
-    gradient : array_like, shape (n, m)
-        G.
-    max_lr : float
-        eta_max > 0, of the noiseless step.
+    gradient : array_like, shape (n, m), G
+    max_lr : float, eta_max > 0, of the noiseless step
 
     Returns
     -------
@@ -126,8 +122,7 @@ def muon_law(model: LocalModel, shape: tuple[int, int]) -> ScalarLaw:
     ----------
     model : LocalModel
         Its parameters are the entries of a matrix, row by row.
-    shape : tuple of int
-        Rows and columns.
+    shape : tuple of int, rows and columns
 
     Returns
     -------

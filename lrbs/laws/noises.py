@@ -94,8 +94,7 @@ def sign_bounds(mean: ArrayLike, deviation: ArrayLike) -> tuple[Array, Array]:
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma of the number; broadcast.
+    mean, deviation : array_like, mu and sigma of the number, broadcast
 
     Returns
     -------

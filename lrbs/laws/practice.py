@@ -14,8 +14,7 @@ def max_lr_from_search(batch_size: ArrayLike, found_lr: ArrayLike, noise_scale: 
 
     Parameters
     ----------
-    batch_size : array_like
-        B_0 of the search, in samples.
+    batch_size : array_like, B_0 of the search, in samples
     found_lr : array_like
         Its result.
     noise_scale : array_like

@@ -125,8 +125,7 @@ def sgd_runs(
     ----------
     quadratic : Quadratic
     start : array_like, shape (N,)
-    batch_size, learning_rate : array_like
-        Positive; a number, or one for each step.
+    batch_size, learning_rate : array_like, positive, a number, or one for each step
     steps, runs : int
     rng : int or numpy.random.Generator
 
@@ -167,16 +166,14 @@ def sgd_cloud(
     ----------
     quadratic : Quadratic
     start : array_like, shape (N,)
-    batch_size, learning_rate : array_like
-        Positive; a number, or one for each step.
+    batch_size, learning_rate : array_like, positive, a number, or one for each step
     steps : int
     start_variance : array_like, shape (N,)
         Of the starting points; none unless told.
 
     Returns
     -------
-    Cloud
-        Of shape (steps + 1, N).
+    Cloud, of shape (steps + 1, N)
 
     Raises
     ------

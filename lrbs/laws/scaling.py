@@ -32,10 +32,8 @@ def square_root_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
 
     Parameters
     ----------
-    learning_rate : array_like
-        Before the change; positive.
-    growth : array_like
-        New batch size over old; positive.
+    learning_rate : array_like, before the change, positive
+    growth : array_like, new batch size over old, positive
 
     Returns
     -------
@@ -60,10 +58,8 @@ def linear_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
 
     Parameters
     ----------
-    learning_rate : array_like
-        Before the change; positive.
-    growth : array_like
-        New batch size over old; positive.
+    learning_rate : array_like, before the change, positive
+    growth : array_like, new batch size over old, positive
 
     Returns
     -------
@@ -206,8 +202,7 @@ def update_length(learning_rate: ArrayLike, gradient: ArrayLike) -> Array:
     Parameters
     ----------
     learning_rate : array_like, positive
-    gradient : array_like, shape (..., N)
-        Batch gradients.
+    gradient : array_like, shape (..., N), batch gradients
 
     Returns
     -------

@@ -62,8 +62,7 @@ def warmup_displacement(
     step : array_like
         Number of steps taken.
     warmup_steps, target_lr : float
-    gradient_length : float
-        Mean length of a batch gradient.
+    gradient_length : float, mean length of a batch gradient
 
     Returns
     -------
@@ -87,8 +86,7 @@ def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array
     ----------
     step : array_like, t >= 0
     warmup_steps : float, T > 0
-    first : int
-        0 or 1.
+    first : int, 0 or 1
 
     Returns
     -------
@@ -109,8 +107,7 @@ def matching_warmup(full_steps: ArrayLike = 1.0) -> Array:
 
     Parameters
     ----------
-    full_steps : array_like
-        Positive; 1 in the source.
+    full_steps : array_like, positive, 1 in the source
 
     Returns
     -------
@@ -209,11 +206,9 @@ def adaptive_batch_size(noise_scale: ArrayLike, max_batch_size: float, fraction:
 
     Parameters
     ----------
-    noise_scale : array_like
-        B_noise(t).
+    noise_scale : array_like, B_noise(t)
     max_batch_size : float
-    fraction : float
-        alpha, positive.
+    fraction : float, alpha, positive
 
     Returns
     -------

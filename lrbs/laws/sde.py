@@ -80,8 +80,7 @@ def sde_step(weights: ArrayLike, drift: ArrayLike, diffusion: Array, time_step: 
     diffusion : ndarray, shape (N,) or (N, N)
         From :func:`diffusion_coefficient`.
     time_step : float
-    z : array_like, shape (..., N)
-        Independent standard normal numbers.
+    z : array_like, shape (..., N), independent standard normal numbers
 
     Returns
     -------

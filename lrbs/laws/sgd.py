@@ -17,8 +17,7 @@ def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) 
     Parameters
     ----------
     batch_size : array_like, B > 0, in samples
-    limit : array_like
-        Value at infinite batch size.
+    limit : array_like, value at infinite batch size
     noise_scale : array_like
         B_noise > 0, in samples: where half of the limit is reached.
 

@@ -26,8 +26,7 @@ def mean_field_sign(mean: ArrayLike, deviation: ArrayLike) -> Array:
 
     Parameters
     ----------
-    mean : array_like
-        Mean g of the noisy number, in any unit.
+    mean : array_like, mean g of the noisy number, in any unit
     deviation : array_like
         Its standard deviation sigma / sqrt(B), >= 0, in the same unit.
 
@@ -76,8 +75,7 @@ def sign_series(x: ArrayLike, mean_square: float, terms: int) -> Array:
     Parameters
     ----------
     x : array_like
-    mean_square : float
-        mu^2 + sigma^2, positive.
+    mean_square : float, mu^2 + sigma^2, positive
     terms : int
         How many, at least 1; the first alone is the mean field.
 
@@ -171,8 +169,7 @@ def normal_sign_correction(mean: ArrayLike, deviation: ArrayLike) -> Array:
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma of the number; broadcast.
+    mean, deviation : array_like, mu and sigma of the number, broadcast
 
     Returns
     -------

@@ -40,8 +40,7 @@ def rescaled_softsign(x: ArrayLike, epsilon: float) -> Array:
     Parameters
     ----------
     x : array_like
-    epsilon : float
-        Positive, in units of x; infinity gives x.
+    epsilon : float, positive, in units of x, infinity gives x
 
     Returns
     -------
@@ -124,8 +123,7 @@ def surge_ratio(model: LocalModel, epsilon: float) -> float:
 
     Parameters
     ----------
-    model : LocalModel
-        With tr H > 0.
+    model : LocalModel, with tr H > 0
     epsilon : float, in units of the gradient, >= 0
 
     Returns

@@ -18,8 +18,7 @@ class NoiseSpectrum(NamedTuple):
 
     Attributes
     ----------
-    eigenvalues : ndarray, shape (N,)
-        Of the Hessian, largest first.
+    eigenvalues : ndarray, shape (N,), of the Hessian, largest first
     variances : ndarray, shape (N,)
         Of one sample's gradient along their eigenvectors.
     """

@@ -158,8 +158,7 @@ def peak_beta_from_loss_scale(loss_scale: float, noise_scale: float) -> float:
 
     Parameters
     ----------
-    loss_scale : float
-        Half-way point of the loss decrease, in samples.
+    loss_scale : float, half-way point of the loss decrease, in samples
     noise_scale : float
         The scale inside beta, in samples: pi kappa^2 / 2 on the older route.
 

@@ -63,7 +63,6 @@ def simulated_updates(
     deviation : array_like
         Its standard deviation, broadcast against `gradient`.
     rng : int or numpy.random.Generator
-        Seed or generator.
     steps : int, optional
         The rule's `horizon` unless told.
 

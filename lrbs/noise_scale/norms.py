@@ -108,8 +108,7 @@ def sign_alignment_floor(batch_size: ArrayLike, l1_scale: float) -> Array:
     Parameters
     ----------
     batch_size : array_like
-    l1_scale : float
-        (sum sigma_i / sum |g_i|)^2.
+    l1_scale : float, (sum sigma_i / sum |g_i|)^2
 
     Returns
     -------

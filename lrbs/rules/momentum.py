@@ -59,8 +59,7 @@ class Averaging(Rule):
 
         Parameters
         ----------
-        steps : int
-            Length of the history.
+        steps : int, length of the history
 
         Returns
         -------
@@ -306,8 +305,7 @@ def softsign(x: ArrayLike, epsilon: ArrayLike) -> Array:
 
     Parameters
     ----------
-    x, epsilon : array_like
-        In one unit; broadcast.
+    x, epsilon : array_like, in one unit, broadcast
 
     Returns
     -------

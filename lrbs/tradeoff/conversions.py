@@ -24,8 +24,7 @@ def batch_size_at_efficiency(noise_scale: ArrayLike, efficiency: ArrayLike) -> A
 
     Parameters
     ----------
-    noise_scale : array_like
-        B_noise = E_min/S_min, in samples.
+    noise_scale : array_like, B_noise = E_min/S_min, in samples
     efficiency : array_like
         Between 0 and 1. What is lost in examples is gained in steps: E_min/E + S_min/S = 1.
 
@@ -53,13 +52,11 @@ def noise_scale_from_efficiency(batch_size: ArrayLike, efficiency: ArrayLike) ->
     Parameters
     ----------
     batch_size : array_like, in samples
-    efficiency : array_like
-        E_min/E there, between 0 and 1.
+    efficiency : array_like, E_min/E there, between 0 and 1
 
     Returns
     -------
-    ndarray
-        B_noise, in samples.
+    ndarray, B_noise, in samples
 
     Raises
     ------
@@ -79,10 +76,8 @@ def batch_size_at_overhead(
 
     Parameters
     ----------
-    noise_scale : array_like
-        B_noise = E_min/S_min, in samples.
-    reference_batch_size : array_like
-        B_0, in samples.
+    noise_scale : array_like, B_noise = E_min/S_min, in samples
+    reference_batch_size : array_like, B_0, in samples
     overhead : array_like
         x > 0: steps are 1 + x times those of linear scaling. So are the examples, against B_0.
 
@@ -119,8 +114,7 @@ def noise_scale_from_overhead(
 
     Returns
     -------
-    ndarray
-        B_noise, in samples.
+    ndarray, B_noise, in samples
 
     Raises
     ------

@@ -51,10 +51,8 @@ class TradeoffFit:
 
     Attributes
     ----------
-    min_steps : float
-        S_min.
-    min_examples : float
-        E_min, in samples.
+    min_steps : float, S_min
+    min_examples : float, E_min, in samples
     covariance : ndarray, shape (2, 2)
         Of (ln min_steps, ln min_examples).
     residuals : ndarray, shape (runs,)
@@ -140,8 +138,7 @@ class TradeoffFit:
 
         Returns
         -------
-        dict
-            (low, high) by name.
+        dict, (low, high) by name
 
         Raises
         ------
@@ -165,8 +162,7 @@ class TradeoffFit:
         Parameters
         ----------
         batch_size : array_like, B > 0, in samples
-        level : float
-            Probability of the interval, in (0, 1).
+        level : float, probability of the interval, in (0, 1)
 
         Returns
         -------

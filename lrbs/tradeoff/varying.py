@@ -33,10 +33,8 @@ def frugal_batch_size(noise_scale: ArrayLike, step_price: ArrayLike) -> Array:
 
     Parameters
     ----------
-    noise_scale : array_like
-        B_noise at this point of the run, in samples.
-    step_price : array_like
-        r, in samples.
+    noise_scale : array_like, B_noise at this point of the run, in samples
+    step_price : array_like, r, in samples
 
     Returns
     -------
@@ -64,8 +62,7 @@ def tradeoff_product(noise_scale: ArrayLike, power: float, progress: ArrayLike =
 
     Parameters
     ----------
-    noise_scale : array_like, shape (points,)
-        B_noise along the run, in samples.
+    noise_scale : array_like, shape (points,), B_noise along the run, in samples
     power : float
     progress : array_like, shape (points,), optional
         Steps with exact gradients that each point stands for; equal unless told.
@@ -94,8 +91,7 @@ def exchange_rate(batch_size: ArrayLike, noise_scale: ArrayLike) -> Array:
 
     Parameters
     ----------
-    batch_size, noise_scale : array_like
-        B and B_noise, in samples.
+    batch_size, noise_scale : array_like, B and B_noise, in samples
 
     Returns
     -------
@@ -133,8 +129,7 @@ def run_length(batch_size: ArrayLike, noise_scale: ArrayLike, progress: ArrayLik
 
     Parameters
     ----------
-    batch_size : array_like, shape (points,) or a number
-        B at each point, in samples.
+    batch_size : array_like, shape (points,) or a number, B at each point, in samples
     noise_scale : array_like, shape (points,)
         B_noise there, in samples: the same whatever the batch size, which is what the formula assumes.
     progress : array_like, shape (points,) or a number
