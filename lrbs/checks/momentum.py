@@ -42,19 +42,18 @@ from lrbs.step import expected_step
 def recursion_against_weights() -> Rows:
     """Running the recursions against the written-out sums and against the rules."""
     history = np.random.default_rng(41).standard_normal((30, 5)) + 0.2
-    m, v, w = np.zeros(5), np.zeros(5), np.zeros(5)
+    m, v, w = np.zeros((3, 5))
     for gradient in history:
         m, v = ema_step(m, gradient, 0.8), ema_step(v, gradient**2, 0.95)
         w = w - 0.1 * m
     moved = sum(SGD(0.8)(history[: t + 1]) for t in range(30))
-    rows = [
+    for name, formula, reference in (
         ("m_t, written out", averaged_mean(history, ema_weights(0.8, 30)), m),
         ("v_t, written out", averaged_mean(history**2, ema_weights(0.95, 30)), v),
         ("SGDM's update", SGD(0.8)(history), m),
         ("SGDM after 30 steps", -0.1 * np.asarray(moved), w),
         ("SignSGDM's update", SignSGD(0.8)(history), np.sign(m)),
-    ]
-    for name, formula, reference in rows:
+    ):
         for index in (0, 4):
             yield f"{name}, coordinate {index}", formula[index], reference[index]
 
@@ -129,10 +128,7 @@ def momentum_as_a_larger_batch() -> Rows:
 
 @check("approximation", absolute=True)
 def momentum_of_signs_and_muon() -> Rows:
-    """Alignment and curvature with momentum at B, against those without at 9 B; normal noise.
-
-    And the scalar form of the mean, 11301.11, against the exact mean where all ratios are equal.
-    """
+    """Alignment and curvature with momentum at B, against those without at 9 B; the scalar mean, 11301.11."""
     model = dense_model(size=6)
     momentum = 0.8  # a multiplier of 9
     for name, rule, plain in (
@@ -145,19 +141,13 @@ def momentum_of_signs_and_muon() -> Rows:
         for part in ("alignment", "curvature"):
             both = float(np.hypot(getattr(run, part + "_se"), getattr(larger, part + "_se")))
             yield f"{name}: {part}", getattr(larger, part), (getattr(run, part), both)
-    sign = expected_step(model, SignSGD(momentum), 3.0, mean_field)
-    yield (
-        "SignSGD, mean field: η*",
-        sign.optimal_lr,
-        expected_step(model, SignSGD(), effective_batch_size(3.0, momentum), mean_field).optimal_lr,
-    )
+    sign = expected_step(model, SignSGD(momentum), 3.0).optimal_lr
+    larger_sign = expected_step(model, SignSGD(), effective_batch_size(3.0, momentum)).optimal_lr
+    yield "SignSGD, mean field: η*", sign, larger_sign
     scalar = equal_signal_model()
-    noise = scalar.noise(5.0)
-    yield (
-        "scalar form of the mean",
-        scalar_mean_update(scalar.gradient, 5.0, scalar.simple_noise_scale, momentum)[0],
-        scalar_mean_field(SignSGD(momentum), scalar.gradient, noise).mean[0],
-    )
+    closed = scalar_mean_update(scalar.gradient, 5.0, scalar.simple_noise_scale, momentum)
+    field = scalar_mean_field(SignSGD(momentum), scalar.gradient, scalar.noise(5.0))
+    yield "scalar form of the mean", closed[0], field.mean[0]
     sizes = np.geomspace(1e-3, 1e3, 241)
     law = scalar_mean_update(1.0, sizes, 1.0, momentum)
     truth = np.array([exact(SignSGD(momentum), np.ones(1), Diagonal([1 / b])).mean[0] for b in sizes])
@@ -193,16 +183,10 @@ def momentum_does_not_lower_the_floor() -> Rows:
         path = parabola_runs(0.2, 1.0, momentum, steps=150, runs=8000, rng=50)
         closed = float(stationary_variance(1.0, 0.2, 1.0, momentum))
         yield f"Var[w], momentum {momentum}", closed, path[-1] ** 2
-    with_momentum = float(stationary_variance(1.0, 0.05, 1.0, 0.9))
-    yield stated(
-        "0.9 against none, η = 0.05", 0.976, with_momentum / float(stationary_variance(1, 0.05, 1.0)), 1e-3
-    )
-    yield stated(
-        "19 B against B, η = 0.05",
-        1 / 19,
-        float(stationary_variance(1, 0.05, 1 / 19)) / float(stationary_variance(1, 0.05, 1.0)),
-        1e-9,
-    )
+    plain = stationary_variance(1.0, 0.05, 1.0)
+    with_momentum, larger = stationary_variance(1.0, 0.05, 1.0, 0.9), stationary_variance(1.0, 0.05, 1 / 19)
+    yield stated("0.9 against none, η = 0.05", 0.976, with_momentum / plain, 1e-3)
+    yield stated("19 B against B, η = 0.05", 1 / 19, larger / plain, 1e-9)
 
 
 @check("approximation", absolute=True)
@@ -211,15 +195,12 @@ def sign_of_an_average() -> Rows:
     momentum = 0.9
     c = ema_noise_factor(momentum)
     closed = mean_update(SIGNALS, momentum_square(SIGNALS, 1.0, momentum))
-    true = exact(SignSGD(momentum), SIGNALS, Diagonal(np.ones(SIGNALS.size))).mean
+    noise = Diagonal(np.ones(SIGNALS.size))
+    true, field = (method(SignSGD(momentum), SIGNALS, noise).mean for method in (exact, mean_field))
     errors = np.abs(closed - true)
     rng = np.random.default_rng(52)
     run = SignSGD(momentum)(0.2 + rng.standard_normal((8000, 132, 1)))[:, 0]
     yield "error function against simulation", erf(0.2 / math.sqrt(2 * c)), run
     yield stated("largest error", 0.064, errors.max(), 0.02)
-    yield (
-        "mean field of the rule",
-        closed[30],
-        mean_field(SignSGD(momentum), SIGNALS, Diagonal(np.ones(SIGNALS.size))).mean[30],
-    )
+    yield "mean field of the rule", closed[30], field[30]
     return errors.max(), f"at mean/deviation {SIGNALS[errors.argmax()]:.2g}"

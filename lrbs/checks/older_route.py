@@ -1,13 +1,12 @@
 """Checks of the older route: erf, its stand-in, SignSGD's law with the constants pi/2, the surge's place."""
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 from scipy.special import erf
 
 from lrbs.approximations import ERF_SLOPE, exact, linearised_erf, older_route, scalar_mean_field
-from lrbs.checks.comparison import Comparison
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
-from lrbs.checks.problems import RATIOS, minimised_loss, spread_model, surging_model
+from lrbs.checks.problems import RATIOS, lowest, minimised_loss, spread_model, surging_model
 from lrbs.laws.curves import fit_power_saturation, normalised_batch_size, power_saturation
 from lrbs.laws.erf_route import erf_route_sign, erf_route_step, erf_stand_in
 from lrbs.laws.scalar_law import ScalarLaw
@@ -55,9 +54,7 @@ def erf_stand_in_error() -> Rows:
         return abs(float(mean_field_sign(ratio, 1.0)) - true) - abs(float(erf_route_sign(ratio, 1.0)) - true)
 
     coarse = x[::20]
-    best = minimize_scalar(
-        lambda c: np.abs(erf_stand_in(coarse, c) - erf(coarse)).max(), bounds=(0.4, 0.8), method="bounded"
-    )
+    best, left = lowest(lambda c: np.abs(erf_stand_in(coarse, c) - erf(coarse)).max(), 0.4, 0.8, 1e-5)
     mean = float(mean_field_sign(np.sqrt(2), 1.0))
     yield near("slope at 0", 2 / np.sqrt(np.pi), float(erf_stand_in(1e-9)) / 1e-9, tolerance=1e-8)
     yield stated("largest error", -0.108, gap.min(), 0.005)
@@ -65,8 +62,8 @@ def erf_stand_in_error() -> Rows:
     yield stated("mean field, largest error", 0.0644, line.max(), 0.005)
     yield stated("mean field nearer beyond", 0.848, brentq(lead, 0.5, 1.2), 0.001)
     yield "c = 1/2 is the mean field, x = 1", erf_stand_in(1.0, 0.5), mean
-    yield stated("best constant c", 0.505, best.x, 0.002)
-    yield stated("its largest error", 0.0626, best.fun, 0.005)
+    yield stated("best constant c", 0.505, best, 0.002)
+    yield stated("its largest error", 0.0626, left, 0.005)
     return np.abs(gap).max()
 
 
@@ -105,11 +102,8 @@ def sign_products_when_correlated() -> Rows:
     older, means = erf_route_sign(grid, 1.0), sign_mean(grid, 1.0)
     off = float(np.abs(np.outer(older, older) - np.outer(means, means)).max())
     yield stated("independent: largest error by the older means", 0.193, off, 0.01)
-    return (
-        off,
-        f"of a product, independent normal noise; {law[gap.argmax()]:.2f} at a correlation of "
-        f"{rho[gap.argmax()]:.2f} and no signal",
-    )
+    at = f"{law[gap.argmax()]:.2f} at a correlation of {rho[gap.argmax()]:.2f} and no signal"
+    return off, f"of a product, independent normal noise; {at}"
 
 
 # --------------------------------------------------------------------------------------- SignSGD's law
@@ -132,11 +126,9 @@ def older_step_against_simulation() -> Rows:
     gains = older.loss_decrease / truth.loss_decrease - 1
     yield stated("learning rate: largest error", 0.0294, np.abs(rates).max(), 0.05)
     yield stated("loss decrease: largest error", -0.101, gains.min(), 0.05)
-    return (
-        np.abs(gains).max(),
-        f"loss decrease, B = {sizes[np.abs(gains).argmax()] / model.simple_noise_scale:.2g} B_simple, "
-        f"ratios spread by 0.5; of the learning rate {100 * np.abs(rates).max():.1f} %",
-    )
+    at = f"B = {sizes[np.abs(gains).argmax()] / model.simple_noise_scale:.2g} B_simple, ratios spread by 0.5"
+    of_rates = f"of the learning rate {100 * np.abs(rates).max():.1f} %"
+    return np.abs(gains).max(), f"loss decrease, {at}; {of_rates}"
 
 
 @check("limit")
@@ -145,12 +137,8 @@ def infinite_batch() -> Rows:
     model = surging_model()
     law = ScalarLaw.of_sign(model)
     triple = LocalModel(3 * model.gradient, model.covariance.diagonal(), model.hessian)
-    yield near(
-        "exact η* at B = 1e9",
-        law.limit_lr,
-        expected_step(model, SignSGD(), 1e9, exact).optimal_lr,
-        tolerance=1e-6,
-    )
+    nearly = expected_step(model, SignSGD(), 1e9, exact).optimal_lr
+    yield near("exact η* at B = 1e9", law.limit_lr, nearly, tolerance=1e-6)
     yield "gradient times 3: SignSGD", 3 * law.limit_lr, ScalarLaw.of_sign(triple).limit_lr
     yield "gradient times 3: SGD", model.max_lr, triple.max_lr
 
@@ -178,19 +166,16 @@ def diagonal_hessian_has_no_surge() -> Rows:
 @check("approximation", where="spread 1, B = B_simple/100")
 def scalar_diagonal_form() -> Rows:
     """One ratio for all against the sum over coordinates: exact for equal ratios, then not."""
-    even = LocalModel(
-        np.array([0.5, -2.0, 1.0]), 9 * np.array([0.5, -2.0, 1.0]) ** 2, np.array([1.0, 2.0, 0.5])
-    )
-    limit = ScalarLaw.of_sign(even).limit_lr
-    formula = power_saturation(4.0, limit, ERF_SLOPE * 9.0)
+    g = np.array([0.5, -2.0, 1.0])
+    even = LocalModel(g, 9 * g**2, [1.0, 2.0, 0.5])
+    formula = power_saturation(4.0, ScalarLaw.of_sign(even).limit_lr, ERF_SLOPE * 9.0)
     yield "equal ratios", formula, erf_route_step(even, 4.0).optimal_lr
     for spread, off, of_exact in ((0.5, -0.302, -0.306), (1.0, -0.703, -0.718)):
         model = spread_model(spread, size=200)
         diagonal = LocalModel(model.gradient, model.covariance.diagonal(), np.ones(200))
         size = 0.01 * diagonal.simple_noise_scale
-        scalar = power_saturation(
-            size, ScalarLaw.of_sign(diagonal).limit_lr, ERF_SLOPE * diagonal.simple_noise_scale
-        )
+        limit = ScalarLaw.of_sign(diagonal).limit_lr
+        scalar = power_saturation(size, limit, ERF_SLOPE * diagonal.simple_noise_scale)
         by_coordinate = erf_route_step(diagonal, size).optimal_lr
         yield missed(f"η*, spread {spread}", scalar, by_coordinate, off, 0.02)
         truth = expected_step(diagonal, SignSGD(), size, exact).optimal_lr
@@ -218,34 +203,29 @@ def surge_as_a_resonance() -> Rows:
     """The symmetric form equals the direct ratio; its top, what happens without one, and the exact curve."""
     model = surging_model()
     law = older_law(model)
-    rows = []
     for batch_size in (1.0, 50.0, 2000.0):
         beta = float(normalised_batch_size(batch_size, law.noise_scale))
         symmetric = law.peak_lr / (0.5 * (law.peak_beta / beta + beta / law.peak_beta))
-        rows.append(
-            Comparison(f"direct ratio, B = {batch_size:g}", symmetric, float(law.optimal_lr(batch_size)))
-        )
-    rows.append(Comparison("height at the peak", law.peak_lr, float(law.optimal_lr(law.peak_batch_size))))
+        yield f"direct ratio, B = {batch_size:g}", symmetric, law.optimal_lr(batch_size)
+    yield "height at the peak", law.peak_lr, law.optimal_lr(law.peak_batch_size)
     flat = ScalarLaw.of_sign(surging_model(own_curvature=20.0))
     rising = (np.diff(flat.optimal_lr(np.geomspace(1e-2, 1e6, 200))) >= 0).all()
-    rows.append(holds("β_noise ≥ 1: no peak, rises throughout", np.isinf(flat.peak_batch_size) and rising))
+    yield holds("β_noise ≥ 1: no peak, rises throughout", np.isinf(flat.peak_batch_size) and rising)
     refused = False
     try:
-        _ = ScalarLaw.of_sign(
-            LocalModel(np.ones(2), np.ones(2), np.array([[1.0, -0.5], [-0.5, 1.0]]))
-        ).peak_beta
+        _ = ScalarLaw.of_sign(LocalModel(np.ones(2), np.ones(2), [[1.0, -0.5], [-0.5, 1.0]])).peak_beta
     except ValueError:
         refused = True
-    rows.append(holds("negative off-diagonal sum refused", refused))
+    yield holds("negative off-diagonal sum refused", refused)
     sizes = law.noise_scale * np.geomspace(1e-4, 1e3, 400)
-    curve = expected_step(model, SignSGD(), sizes, exact).optimal_lr
-    worst = int(np.abs(law.optimal_lr(sizes) / curve - 1).argmax())
+    said, curve = law.optimal_lr(sizes), expected_step(model, SignSGD(), sizes, exact).optimal_lr
+    worst = int(np.abs(said / curve - 1).argmax())
     at = f"{sizes[worst] / model.simple_noise_scale:.2g} B_simple"
-    rows.append(missed(f"η* at {at}", law.optimal_lr(sizes)[worst], curve[worst], 0.062, 0.005))
+    row = missed(f"η* at {at}", said[worst], curve[worst], 0.062, 0.005)
+    yield row
     true_peak = float(exact_peak_batch_size(model.simple_noise_scale, law.peak_beta))
-    rows.append(missed("batch size of the peak", law.peak_batch_size, true_peak, 0.164, 0.005))
-    yield from rows
-    return rows[-2].relative, f"η*, one ratio, normal noise, B = {at}"
+    yield missed("batch size of the peak", law.peak_batch_size, true_peak, 0.164, 0.005)
+    return row.relative, f"η*, one ratio, normal noise, B = {at}"
 
 
 @check("approximation", where="its batch size, β* = 0.52, one ratio, normal noise; none of its height")
@@ -267,20 +247,18 @@ def height_and_place_of_the_surge() -> Rows:
 def best_exponent() -> Rows:
     """The guess limit/(1 + scale/B)^alpha fitted to exact curves of SignSGD: its largest errors."""
     sizes = np.geomspace(1e-3, 1e3, 61)
-    errors = {}
-    cases = {
-        "equal ratios": (surging_model(own_curvature=1e6, squared_ratio=1.0), 0.517, 0.073),
-        "ratios spread 1": (spread_model(1.0, 200, 1e6), 0.397, 0.067),
-        "surging": (surging_model(own_curvature=0.5, squared_ratio=1.0), 1.00, 0.330),
-    }
-    for name, (model, alpha, error) in cases.items():
+    for name, model, alpha, error in (
+        ("equal ratios", surging_model(own_curvature=1e6, squared_ratio=1.0), 0.517, 0.073),
+        ("ratios spread 1", spread_model(1.0, 200, 1e6), 0.397, 0.067),
+        ("surging", surging_model(own_curvature=0.5, squared_ratio=1.0), 1.00, 0.330),
+    ):
         B = sizes * model.simple_noise_scale
         true = expected_step(model, SignSGD(), B, exact).optimal_lr
         limit, scale, exponent = fit_power_saturation(B, true, even_unresolved=True)
-        errors[name] = float(np.abs(power_saturation(B, limit, scale, exponent) / true - 1).max())
+        found = float(np.abs(power_saturation(B, limit, scale, exponent) / true - 1).max())
         yield stated(f"{name}: exponent", alpha, exponent, 0.01)
-        yield stated(f"{name}: largest error", error, errors[name], 0.02)
-    return errors["surging"]
+        yield stated(f"{name}: largest error", error, found, 0.02)
+    return found
 
 
 @check("algebra only")
@@ -293,11 +271,7 @@ def older_loss_scale() -> Rows:
     negative = ScalarLaw(1.0, 0.6, 1.0, 7.0)  # off-diagonal sum -0.4: beta_noise^2 = -2.5
     yield "limit as printed", law.max_loss_decrease, b * eta * total / (1 + b**2)
     yield "loss scale as printed", law.loss_scale, scale * b**2 / (1 + b**2)
-    yield (
-        "1/loss scale - 1/peak",
-        4 / (np.pi * model.simple_noise_scale),
-        1 / law.loss_scale - 1 / law.peak_batch_size,
-    )
+    yield "1/loss scale - 1/peak", 2 / scale, 1 / law.loss_scale - 1 / law.peak_batch_size
     yield "peak from the loss scale", peak_from_loss_scale(law.loss_scale, scale), law.peak_batch_size
     yield "β_noise from it", peak_beta_from_loss_scale(law.loss_scale, scale), b
     yield "β_noise² = -2.5: loss scale", negative.loss_scale, 7.0 * -2.5 / (1 - 2.5)
@@ -310,11 +284,11 @@ def older_loss_decrease() -> Rows:
     law = older_law(model)
     step = expected_step(model, SignSGD(), 30.0, older_route(scalar_mean_field))
     sizes = law.noise_scale * np.geomspace(1e-4, 1e3, 400)
-    curve = expected_step(model, SignSGD(), sizes, exact).loss_decrease
-    worst = int(np.abs(law.loss_decrease(sizes) / curve - 1).argmax())
+    said, curve = law.loss_decrease(sizes), expected_step(model, SignSGD(), sizes, exact).loss_decrease
+    worst = int(np.abs(said / curve - 1).argmax())
     at = f"{sizes[worst] / model.simple_noise_scale:.2g} B_simple"
     yield "decrease at B = 30", law.loss_decrease(30.0), step.loss_decrease
-    yield missed(f"exact decrease at {at}", law.loss_decrease(sizes)[worst], curve[worst], -0.069, 0.005)
+    yield missed(f"exact decrease at {at}", said[worst], curve[worst], -0.069, 0.005)
     return f"one ratio, normal noise, B = {at}"
 
 
@@ -358,11 +332,11 @@ def small_batch_law_of_the_surge_paper() -> Rows:
         yield missed(f"early surge, spread {spread}: mean field", line, true, scalar, 0.01)
         yield missed(f"early surge, spread {spread}: older route", ERF_SLOPE * line, true, older, 0.01)
     late = surging_model(own_curvature=13.5)
-    late_row = missed("late surge: paper", small_batch_peak(late), searched_peak(late), -0.734, 0.02)
-    line = ScalarLaw.of_sign(late).peak_batch_size
+    true, line = searched_peak(late), ScalarLaw.of_sign(late).peak_batch_size
+    late_row = missed("late surge: paper", small_batch_peak(late), true, -0.734, 0.02)
     yield late_row
-    yield missed("late surge: mean field", line, searched_peak(late), 4.07, 0.02)
-    yield missed("late surge: older route", ERF_SLOPE * line, searched_peak(late), 6.97, 0.02)
+    yield missed("late surge: mean field", line, true, 4.07, 0.02)
+    yield missed("late surge: older route", ERF_SLOPE * line, true, 6.97, 0.02)
     none = surging_model(own_curvature=20.0)
     yield stated("no surge at all: paper's peak / B_simple", 2.20, small_batch_peak(none) / 64.0, 0.02)
     yield holds("the exact curve has none", np.isinf(searched_peak(none)))

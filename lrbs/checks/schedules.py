@@ -1,15 +1,13 @@
 """Checks of the chapter on schedules: beginning, end and batch of a run, and what it takes by the clock."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 
-from lrbs.checks.evidence import Rows, against_sample, check, missed, near, stated
-from lrbs.checks.problems import dense_model, minimised_loss, quadratic_loss
+from lrbs.checks.evidence import Rows, check, missed, near, stated
+from lrbs.checks.problems import dense_model, lowest, minimised_loss, quadratic_loss
 from lrbs.checks.runs import sgd_to_target, slow_runs
 from lrbs.laws.clock import Cluster
 from lrbs.laws.practice import cautious_lr, kept_progress, max_lr_from_search
@@ -33,9 +31,6 @@ from lrbs.simulate import draw_gradients, measured_step
 from lrbs.step import expected_step
 from lrbs.tradeoff import fit_tradeoff, frugal_batch_size, steps, tradeoff_product
 from lrbs.validation import Array
-
-if TYPE_CHECKING:
-    from lrbs.lab import Dataset, SoftmaxRegression
 
 
 # ------------------------------------------------------------------------------------ the beginning
@@ -75,10 +70,7 @@ def warmup_values() -> Rows:
     where="as an estimate, pure noise, t = T = 100; as a bound on the mean it holds, reached one way",
 )
 def warmup_displacement_bound() -> Rows:
-    """Sums of the schedule, and paths of gradients of length 1: all one way, and all ways.
-
-    Counted from s = 0 the bound holds; counted from s = 1 it does not. Pure noise goes as t^1.5.
-    """
+    """Sums of the schedule, and paths of gradients of length 1: all one way, and all ways."""
     total = 100
     rates = linear_warmup(np.arange(total + 1), total, 1.0)
     sums = {first: float(rates[first : first + total].sum()) for first in (0, 1)}
@@ -91,13 +83,12 @@ def warmup_displacement_bound() -> Rows:
     exact = np.cumsum(rates[:total] ** 2)
     slope = np.log(exact[total - 1] / exact[19]) / 2 / np.log(total / 20)
     over = [float(warmup_weight(t, total, first=1) / (t**2 / (2 * total))) for t in (1, 10)]
-    squared = against_sample("all ways: squared distance", float(exact[-1]), squares[:, -1])
     yield "sum from s = 0, t = T = 100", warmup_weight(total, total), sums[0]
     yield "sum from s = 1", warmup_weight(total, total, first=1), sums[1]
     yield near("one way: bound t²/(2T)", bound, sums[0], tolerance=0.011)
     yield stated("from s = 1, t = 1: times the bound", 2.0, over[0], 1e-9)
     yield stated("from s = 1, t = 10: times the bound", 1.1, over[1], 1e-9)
-    yield squared
+    yield "all ways: squared distance", exact[-1], squares[:, -1]
     yield stated("all ways: distance", 5.73, np.sqrt(exact[-1]), 1e-3)
     yield stated("all ways: slope from t = 20 to 100", 1.52, slope, 0.003)
     yield missed("bound, all ways", bound, np.sqrt(exact[-1]), 7.73, 0.01)
@@ -107,15 +98,13 @@ def warmup_displacement_bound() -> Rows:
 def warmup_as_long_as_one_step() -> Rows:
     """The T at which the bound is one step, by a root; the exact sums say 3 or 1."""
     root = brentq(lambda T: float(warmup_displacement(T, T, 1.0, 1.0)) - 1, 0.1, 50)
-    exact = {
-        first: brentq(lambda T, first=first: float(warmup_weight(T, T, first)) - 1, 0.5, 50)
-        for first in (0, 1)
-    }
-    yield "T from t²/(2T)", matching_warmup(), root
-    yield missed("T from the sum, s from 0", matching_warmup(), exact[0], -1 / 3)
-    yield missed("T from the sum, s from 1", matching_warmup(), exact[1], 1.0)
-    yield stated("full steps in a warm-up of 1000", 500.0, 1000 / float(matching_warmup()), 1e-9)
-    return abs(float(matching_warmup()) / exact[0] - 1)
+    from_0, from_1 = (brentq(lambda T, k=k: float(warmup_weight(T, T, k)) - 1, 0.5, 50) for k in (0, 1))
+    T = float(matching_warmup())
+    yield "T from t²/(2T)", T, root
+    yield missed("T from the sum, s from 0", T, from_0, -1 / 3)
+    yield missed("T from the sum, s from 1", T, from_1, 1.0)
+    yield stated("full steps in a warm-up of 1000", 500.0, 1000 / T, 1e-9)
+    return abs(T / from_0 - 1)
 
 
 # ------------------------------------------------------------------------------------------ the end
@@ -135,28 +124,22 @@ def cosine_values() -> Rows:
     where="variances apart after 20 steps at r = 1.05; 1 to 3 % where r - 1 is a hundredth of ηλ",
 )
 def growing_batch_against_decay() -> Rows:
-    """One eta/B at every step, by growing B or by shrinking eta: the second freezes, its sum is finite.
-
-    Curvature 1, eta = 0.1 at first, r = 1.05, noise variance 1 at B = 1.
-    """
+    """One eta/B at every step, by growing B or by shrinking eta: the second freezes, its sum is finite."""
     quadratic = Quadratic(curvature=[1.0], variance=[1.0])
-    t = np.arange(400)
-    batches = growing_batch_size(t, 1.0, 1.05)
-    decay = sgd_cloud(quadratic, [1.0], learning_rate=0.1 / batches, batch_size=1, steps=400)
-    growth = sgd_cloud(quadratic, [1.0], learning_rate=0.1, batch_size=batches, steps=400)
-    early = 20
-    slow = growing_batch_size(t, 1.0, 1.001)
-    ahead = [
-        sgd_cloud(quadratic, [1.0], learning_rate=rate, batch_size=size, steps=400).variance[-1, 0]
-        for rate, size in ((0.1, slow), (0.1 / slow, 1.0))
-    ]
+    batches, slow = (growing_batch_size(np.arange(400), 1.0, r) for r in (1.05, 1.001))
+    growth, decay, *slowly = (
+        sgd_cloud(quadratic, [1.0], learning_rate=rate, batch_size=size, steps=400)
+        for sizes in (batches, slow)
+        for rate, size in ((0.1, sizes), (0.1 / sizes, 1.0))
+    )
+    ahead = [cloud.variance[-1, 0] for cloud in slowly]
     yield "B_50, from B_0 = 1", 1.05**50, batches[50]
     yield stated("shrinking η: bias left", 0.116, decay.mean[-1, 0], 0.005)
     yield stated("shrinking η: variance left", 0.0115, decay.variance[-1, 0], 0.005)
     yield near("growing B: bias left", 0.0, growth.mean[-1, 0], tolerance=1e-9, absolute=True)
     yield near("growing B: variance left", 0.0, growth.variance[-1, 0], tolerance=1e-9, absolute=True)
     yield stated("r = 1.001, variance by B over by η", 1.0, ahead[0] / ahead[1], 0.03)
-    return abs(growth.variance[early, 0] / decay.variance[early, 0] - 1)
+    return abs(growth.variance[20, 0] / decay.variance[20, 0] - 1)
 
 
 @check("quadrature")
@@ -173,40 +156,28 @@ def noise_aware_lr_along_a_run() -> Rows:
             cloud = sgd_cloud(quadratic, point, learning_rate=eta, batch_size=8, steps=1)
             return float(cloud.expected_loss(quadratic)[-1])
 
-        found = minimize_scalar(loss, bounds=(1e-4, 2.0), method="bounded", options={"xatol": 1e-10})
-        yield near(f"η* after {place} steps", rate, found.x, tolerance=1e-5)
+        found, _ = lowest(loss, 1e-4, 2.0, 1e-10)
+        yield near(f"η* after {place} steps", rate, found, tolerance=1e-5)
     yield stated("B_noise at the end over that at first", 717.0, scales[-1] / scales[0], 0.05)
 
 
 # ------------------------------------------------------------------------------------------ the batch
-def digits_softmax(samples: int) -> tuple[SoftmaxRegression, Dataset]:
-    """Softmax regression and the first of the digits: a convex loss."""
-    from lrbs.lab import SoftmaxRegression, digits
-
-    return SoftmaxRegression(64, 10), digits(centred=True)[0].take(np.arange(samples))
-
-
 @check("Monte Carlo")
 def noise_scale_along_training() -> Rows:
     """B_noise of a network at three moments of its training, against the curvature of real batches."""
-    from lrbs.lab import batch_gradients, local_model, train
+    from lrbs.lab import SoftmaxRegression, batch_gradients, digits, local_model, train
 
-    network, data = digits_softmax(150)
-    moments = (0, 30, 300)
-    path = train(
-        network, network.initial_weights(4), data, learning_rate=0.5, batch_size=32, steps=moments, rng=5
-    )
+    network, data = SoftmaxRegression(64, 10), digits(centred=True)[0].take(np.arange(150))
+    start, moments = network.initial_weights(4), (0, 30, 300)
+    path = train(network, start, data, learning_rate=0.5, batch_size=32, steps=moments, rng=5)
     models = [local_model(network, point, data, dense=False) for point in path]
     scales = noise_scales(models)
     for moment, point, model, scale in zip(moments, path, models, scales, strict=True):
         gradients = batch_gradients(network, point, data, 8, 200, rng=6)
         seen = measured_step(gradients, SGD(), model.hessian, model.gradient)
         unit = 8 / model.gradient_curvature
-        yield (
-            f"B_noise after {moment} steps",
-            scale,
-            (float(seen.curvature) * unit - 8, float(seen.curvature_se) * unit),
-        )
+        found = seen.curvature * unit - 8, seen.curvature_se * unit
+        yield f"B_noise after {moment} steps", scale, found
     squares = np.array([model.squared_gradient for model in models])
     yield stated("B_noise, last over first", 39.0, scales[-1] / scales[0], 0.1)
     yield stated("|g|², first over last", 220.0, squares[0] / squares[-1], 0.1)
@@ -220,27 +191,20 @@ def adaptive_batch_against_fixed() -> Rows:
     """Whole runs of SGD: samples needed by each way to choose the batch, where all take the same steps."""
     S_min, _, path = sgd_to_target(lambda scale: np.inf, 1, 7)
     mean = path.mean()
-    ways: dict[str, Callable[[float], Callable[[Array], Array]]] = {
-        "fixed": lambda k: lambda scale: np.full_like(scale, k * mean),
-        "share of B_noise": lambda k: lambda scale: adaptive_batch_size(scale, 1e6, k),
-        "root of B_noise": lambda k: lambda scale: frugal_batch_size(scale, k**2 * mean),
-    }
-    samples = {}
-    for name, way in ways.items():
-        curve = []
-        for k in (0.3, 0.6, 1.2):
-            S, E, _ = sgd_to_target(way(k), 24, 8)
-            curve.append((np.log(S.mean()), np.log(E.mean())))
-        places, values = np.array(sorted(curve)).T
-        samples[name] = float(np.exp(np.interp(np.log(2.2 * S_min[0]), places, values)))
+
+    def samples(way: Callable[[Array, float], Array]) -> float:
+        runs = (sgd_to_target(partial(way, k=k), 24, 8)[:2] for k in (0.3, 0.6, 1.2))
+        places, values = np.array(sorted([np.log(S.mean()), np.log(E.mean())] for S, E in runs)).T
+        return float(np.exp(np.interp(np.log(2.2 * S_min[0]), places, values)))
+
+    fixed = samples(lambda scale, k: np.full_like(scale, k * mean))
+    share = samples(lambda scale, k: adaptive_batch_size(scale, 1e6, k)) / fixed
+    root = samples(lambda scale, k: frugal_batch_size(scale, k**2 * mean)) / fixed
     capped = adaptive_batch_size([10.0, 100.0, 1000.0], max_batch_size=64, fraction=0.5)
-    share = samples["share of B_noise"] / samples["fixed"]
     yield "min(64, 0.5 x 100)", capped[1], 50.0
     yield "min(64, 0.5 x 1000)", capped[2], 64.0
     yield stated("share of B_noise: samples over fixed", 0.925, share, 0.03)
-    yield stated(
-        "root of B_noise: samples over fixed", 0.875, samples["root of B_noise"] / samples["fixed"], 0.03
-    )
+    yield stated("root of B_noise: samples over fixed", 0.875, root, 0.03)
     return abs(1 - share)
 
 
@@ -248,32 +212,27 @@ def adaptive_batch_against_fixed() -> Rows:
 def tradeoff_of_batch_powers() -> Rows:
     """Steps and samples counted along a run whose noise scale grows a hundredfold, by three rules."""
     profile = np.geomspace(20, 2000, 4001)
-    products = {}
-    for power, name in ((0.0, "fixed"), (1.0, "share of B_noise"), (0.5, "root of B_noise")):
-        factor = {0.0: 150.0, 1.0: 0.5, 0.5: 12.0}[power]
+    for name, power, factor in (
+        ("fixed", 0.0, 150.0),
+        ("share of B_noise", 1.0, 0.5),
+        ("root of B_noise", 0.5, 12.0),
+    ):
         S, E = slow_runs(power, factor, profile)
-        products[power] = tradeoff_product(profile, power)
-        yield near(f"{name}: product", products[power], (S - 1) * (E - 1), tolerance=0.02)
+        product = tradeoff_product(profile, power)
+        yield near(f"{name}: product", product, (S - 1) * (E - 1), tolerance=0.02)
     integral = np.trapezoid(np.sqrt(profile)) ** 2 / (np.trapezoid(profile) * np.trapezoid(np.ones(4001)))
-    yield near("mean root squared, over mean", products[0.5], integral, tolerance=1e-3)
-    lowest = minimize_scalar(
-        lambda p: tradeoff_product(profile, p), bounds=(0, 1), method="bounded", options={"xatol": 1e-8}
-    )
-    yield stated("power of the least product", 0.5, lowest.x, 1e-5)
+    yield near("mean root squared, over mean", product, integral, tolerance=1e-3)
+    best, _ = lowest(lambda p: tradeoff_product(profile, p), 0, 1, 1e-8)
+    yield stated("power of the least product", 0.5, best, 1e-5)
 
 
 @check("quadrature")
 def best_batch_at_a_price() -> Rows:
     """Minimum of (B + r)(1 + B_noise/B) found numerically."""
     for price, scale in ((10.0, 1000.0), (1000.0, 1000.0), (3e5, 40.0)):
-
-        def cost(log_size: float, price: float = price, scale: float = scale) -> float:
-            return float((np.exp(log_size) + price) * steps(np.exp(log_size), 1, scale))
-
-        found = minimize_scalar(cost, bounds=(-3, 20), method="bounded", options={"xatol": 1e-9})
-        formula = float(frugal_batch_size(scale, price))
+        found, _ = lowest(lambda x, r=price, s=scale: (np.exp(x) + r) * steps(np.exp(x), 1, s), -3, 20)
         name = f"B at r = {price:g}, B_noise = {scale:g}"
-        yield near(name, formula, np.exp(found.x), tolerance=1e-5)
+        yield near(name, frugal_batch_size(scale, price), np.exp(found), tolerance=1e-5)
 
 
 # --------------------------------------------------------------------------- measuring the noise scale
@@ -379,8 +338,8 @@ def fastest_batch() -> Rows:
         formula = cluster.fastest_batch_size(scale)
         yield near(f"c₁/k = {ratio:g}, B_noise/b = {scale:g}", formula, best, tolerance=0.003)
     slow = Cluster(0.01, 1.0, 1.0)
-    inner = minimize_scalar(lambda x: float(slow.total_time(x, 1, 10.0)), bounds=(5, 500), method="bounded")
-    yield stated("c₁/k = 0.01: time of the inner minimum", 4.51, inner.fun, 0.002)
+    _, inner = lowest(lambda x: slow.total_time(x, 1, 10.0), 5, 500, 1e-5)
+    yield stated("c₁/k = 0.01: time of the inner minimum", 4.51, inner, 0.002)
     yield stated("c₁/k = 0.01: time of one worker", 0.11, slow.total_time(1, 1, 10.0), 1e-9)
 
 

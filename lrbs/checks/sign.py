@@ -1,5 +1,7 @@
 """Checks of chapter 2, first half: the mean of one sign, its bounds, and the series behind the one line."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
@@ -19,6 +21,7 @@ from lrbs.laws.sign import (
 from lrbs.normal import sign_mean
 from lrbs.operators import Diagonal
 from lrbs.rules import SignSGD
+from lrbs.validation import Array
 
 
 @check("approximation", where="normal noise, at |g| √B / σ = 0.523", absolute=True)
@@ -59,22 +62,23 @@ def coordinate_form() -> Rows:
     yield missed(f"mean sign at |g| √B / σ = {RATIOS[place]:.0e}", law, truth, 0.2533, 1e-4)
 
 
+def _over_spread(spread: float, mean_sign: Callable[[float, Array], Array]) -> float:
+    """Mean sign over infinitely many coordinates with |g| = 1 and sigma log-normal, at B = B_simple/100."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(200)
+    deviations = np.exp(spread * nodes - spread**2) * 10  # sigma / sqrt(B)
+    return float(weights / weights.sum() @ mean_sign(1.0, deviations))
+
+
 @check("approximation", where="too small by this at s = 2, B = B_simple/100")
 def scalar_step_against_spread() -> Rows:
-    """One ratio for all coordinates, when sigma is log-normal with spread s and |g| is the same for all.
-
-    B = B_simple/100, infinitely many coordinates. Exact signal, the mean field without the scalar step,
-    and the two scalar forms, which cannot see s.
-    """
-    nodes, weights = np.polynomial.hermite_e.hermegauss(200)
-    weights = weights / weights.sum()
+    """One ratio for all coordinates, when sigma is log-normal with spread s and |g| is the same for all."""
     signals = {0.0: (0.080, 0.0995), 0.5: (0.115, 0.142), 1.0: (0.293, 0.327), 2.0: (0.849, 0.846)}
     for spread, (exactly, by_coordinate) in signals.items():
-        batch_deviation = np.exp(spread * nodes - spread**2) * 10  # sigma / sqrt(B) at |g| = 1
-        signal = weights @ sign_mean(1.0, batch_deviation)
+        signal = _over_spread(spread, sign_mean)
         yield stated(f"s = {spread:g}: exact signal", exactly, signal, 0.005)
-        mean = weights @ mean_field_sign(1.0, batch_deviation)
-        yield stated(f"s = {spread:g}: mean field", by_coordinate, mean, 0.005)
+        yield stated(
+            f"s = {spread:g}: mean field", by_coordinate, _over_spread(spread, mean_field_sign), 0.005
+        )
     scalar = float(scalar_mean_field(SignSGD(), np.ones(1), Diagonal([100.0])).mean[0])
     yield stated("scalar mean field, any s", 0.0995, scalar, 0.001)
     yield stated("scalar older route, any s", 0.0795, normalised_batch_size(0.01, ERF_SLOPE), 0.001)
@@ -84,12 +88,11 @@ def scalar_step_against_spread() -> Rows:
 @check("approximation", where="s = 2, B = B_simple/100")
 def older_scalar_step_against_spread() -> Rows:
     """The same for the scalar form of the older route: right for equal ratios, blind to their spread."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(200)
-    weights = weights / weights.sum()
     scalar = float(older_route(scalar_mean_field)(SignSGD(), np.ones(1), Diagonal([100.0])).mean[0])
     for spread, off in ((0.0, -0.0016), (0.5, -0.309), (1.0, -0.729), (2.0, -0.906)):
-        signal = weights @ sign_mean(1.0, np.exp(spread * nodes - spread**2) * 10)
-        yield missed(f"scalar older route, s = {spread:g}", scalar, signal, off, 0.01)
+        yield missed(
+            f"scalar older route, s = {spread:g}", scalar, _over_spread(spread, sign_mean), off, 0.01
+        )
 
 
 @check("approximation", where="of a product, independent normal noise; none with exact means", absolute=True)
@@ -113,22 +116,19 @@ def independent_sign_products() -> Rows:
 def sign_bounds_are_reached() -> Rows:
     """Two-point distributions come as near to the bounds as one likes; five others stay between them."""
     mean, deviation = 1.0, 1.5
-    least, largest = (float(bound) for bound in sign_bounds(mean, deviation))
-    for name, low in (("least", -1e-6), ("largest", mean - 1e-6 * deviation)):
+    lows = {"least": -1e-6, "largest": mean - 1e-6 * deviation}
+    for (name, low), bound in zip(lows.items(), sign_bounds(mean, deviation), strict=True):
         # Mass p at `low`, the rest where mean and variance are as asked.
         gap = mean - low
         share = deviation**2 / (deviation**2 + gap**2)
         high = mean + deviation**2 / gap
         value = share * np.sign(low) + (1 - share) * np.sign(high)
-        bound = least if name == "least" else largest
         yield near(f"{name}: two points", bound, value, tolerance=1e-5)
     ratios = np.geomspace(0.01, 10, 500)
-    low_bound, high_bound = sign_bounds(ratios, 1.0)
-    worst = min(
-        float(min((each - low_bound).min(), (high_bound - each).min()))
-        for each in (noise.sign_mean(ratios) for noise in NOISES.values())
-    )
-    yield holds("five noises stay within the bounds", worst > -1e-12)
+    least, largest = sign_bounds(ratios, 1.0)
+    means = np.array([noise.sign_mean(ratios) for noise in NOISES.values()])
+    within = (means - least > -1e-12) & (largest - means > -1e-12)
+    yield holds("five noises stay within the bounds", within.all())
 
 
 @check("identity")
@@ -149,9 +149,8 @@ def series_where_it_converges() -> Rows:
 def series_diverges() -> Rows:
     """Partial sums of the averaged series for normal noise, and when a correction helps."""
     for n, figure in enumerate((0.577, 0.1925, 1.347, -3.571, 25.37), start=1):
-        yield stated(
-            f"{n} term{'s' if n > 1 else ''}, σ² = 2 μ²", figure, sign_mean_series(1.0, np.sqrt(2), n), 0.002
-        )
+        name = f"{n} term{'s' if n > 1 else ''}, σ² = 2 μ²"
+        yield stated(name, figure, sign_mean_series(1.0, np.sqrt(2), n), 0.002)
     yield stated("true value", 0.5205, sign_mean(1.0, np.sqrt(2)), 0.001)
     ratios = np.geomspace(1e-3, 1e3, 241)
     sums = np.array([[sign_mean_series(1.0, np.sqrt(r), n) for n in (1, 2)] for r in ratios])
@@ -160,11 +159,8 @@ def series_diverges() -> Rows:
 
     def gain(ratio: float) -> float:
         """Error of three terms less that of one."""
-        three, one = (
-            abs(sign_mean_series(1.0, np.sqrt(ratio), n) - float(sign_mean(1.0, np.sqrt(ratio))))
-            for n in (3, 1)
-        )
-        return three - one
+        sums = np.array([sign_mean_series(1.0, np.sqrt(ratio), n) for n in (1, 3)])
+        return float(np.diff(np.abs(sums - sign_mean(1.0, np.sqrt(ratio))))[0])
 
     yield stated("two together help below this σ²/μ²", 0.186, brentq(gain, 0.1, 0.5), 0.003)
     return abs(sign_mean_series(1.0, np.sqrt(2), 2) - float(sign_mean(1.0, np.sqrt(2))))
@@ -174,12 +170,11 @@ def series_diverges() -> Rows:
 def first_correction() -> Rows:
     """The second term of the series averaged over other distributions, by its third moment alone."""
     rng = np.random.default_rng(7)
-    for name, sample, third in (
-        ("exponential", rng.exponential(size=400_000), 6.0),
-        ("normal, μ = 1, σ = 2", 1 + 2 * rng.standard_normal(400_000), 13.0),
-        ("uniform on (0, 1)", rng.uniform(size=400_000), 0.25),
+    for name, sample, mu, sigma, third in (
+        ("exponential", rng.exponential(size=400_000), 1.0, 1.0, 6.0),
+        ("normal, μ = 1, σ = 2", 1 + 2 * rng.standard_normal(400_000), 1.0, 2.0, 13.0),
+        ("uniform on (0, 1)", rng.uniform(size=400_000), 0.5, 12**-0.5, 0.25),
     ):
-        mu, sigma = {"e": (1.0, 1.0), "n": (1.0, 2.0), "u": (0.5, 12**-0.5)}[name[0]]
         v = mu**2 + sigma**2
         term = sign_series(sample, v, 1) - sign_series(sample, v, 2)
         yield name, sign_correction(mu, sigma, third), term
@@ -191,17 +186,11 @@ def normal_correction_peak() -> Rows:
     found = minimize_scalar(
         lambda s: -float(normal_sign_correction(1.0, np.sqrt(s))), bracket=(0.5, 2.0, 9.0), tol=1e-10
     )
+    place, least = found.x, float(found.fun)
     true = np.abs(mean_field_sign(RATIOS, 1.0) - sign_mean(RATIOS, 1.0)).max()
-    far = 1e4
-    yield stated("largest at σ²/μ²", 2.0, found.x, 1e-5)
-    yield "largest value, 2/3^(3/2)", 2 / 3**1.5, -float(found.fun)
-    yield stated("over the true largest error", 6.0, -found.fun / true, 0.01)
-    yield stated(
-        "σ = 10⁴ μ: correction / leading term",
-        1.0,
-        normal_sign_correction(1.0, far) / mean_field_sign(1.0, far),
-        1e-6,
-    )
-    yield stated(
-        "σ = 10⁴ μ: true relative error", 0.253, mean_field_sign(1.0, far) / sign_mean(1.0, far) - 1, 0.002
-    )
+    correction, line, exactly = (f(1.0, 1e4) for f in (normal_sign_correction, mean_field_sign, sign_mean))
+    yield stated("largest at σ²/μ²", 2.0, place, 1e-5)
+    yield "largest value, 2/3^(3/2)", 2 / 3**1.5, -least
+    yield stated("over the true largest error", 6.0, -least / true, 0.01)
+    yield stated("σ = 10⁴ μ: correction / leading term", 1.0, correction / line, 1e-6)
+    yield stated("σ = 10⁴ μ: true relative error", 0.253, line / exactly - 1, 0.002)

@@ -1,6 +1,7 @@
 """Checks of the page on the update RMS: why it is about 0.2, and what can be read off it."""
 
 import math
+from itertools import product
 
 import numpy as np
 
@@ -76,12 +77,8 @@ def simulated_rms_of_pure_noise() -> Rows:
 def rms_of_pure_noise() -> Rows:
     """sqrt((1 - b1)/(1 + b1)) against the exact value."""
     closed = {beta1: float(expected_update_rms(0.0, beta1)) for beta1 in (0.8, 0.9, 0.95)}
-    errors = {
-        (beta1, beta2): closed[beta1] / exact_rms(0.0, beta1, beta2) - 1
-        for beta1 in closed
-        for beta2 in (0.95, 0.99, 0.999)
-    }
-    worst = max(errors, key=lambda pair: abs(errors[pair]))
+    pairs = product(closed, (0.95, 0.99, 0.999))
+    worst = max(pairs, key=lambda pair: abs(closed[pair[0]] / exact_rms(0.0, *pair) - 1))
     yield stated("β₁ = 0.9", 0.2294, closed[0.9], 2e-4)
     yield missed("at (0.9, 0.95)", closed[0.9], exact_rms(0.0, 0.9, 0.95), 0.0149, 2e-4)
     yield missed("at (0.9, 0.999)", closed[0.9], exact_rms(0.0, 0.9, 0.999), 0.0005, 2e-4)
@@ -105,11 +102,8 @@ def square_at_finite_beta2() -> Rows:
     yield near("exact", floors[0.9, 0.95], exact_rms(0.0, 0.9, 0.95), tolerance=2e-3)
     yield stated("largest error, (0.9, 0.95)", 0.0049, errors[0.9, 0.95].max(), 0.02)
     yield stated("largest error, (0.8, 0.95)", 0.0069, errors[0.8, 0.95].max(), 0.02)
-    return (
-        errors[largest].max(),
-        f"β = {largest[0]}, {largest[1]}; mean square, "
-        f"mean/deviation {SIGNALS[errors[largest].argmax()]:.2g}",
-    )
+    at = f"mean/deviation {SIGNALS[errors[largest].argmax()]:.2g}"
+    return errors[largest].max(), f"β = {largest[0]}, {largest[1]}; mean square, {at}"
 
 
 @check("algebra only", where="within the mean field")
@@ -151,14 +145,10 @@ def noise_scale_read_off_the_update_rms() -> Rows:
     better = np.array([signal_from_update_rms(exact_rms(s, 0.9, 0.95), 0.9, 0.95) for s in signals])
     slow = float(signal_from_update_rms(exact_rms(0.01, 0.9, 0.999), 0.9))
     update = simulated_updates(Adam(0.9, 0.95), np.full(6000, math.sqrt(0.1)), 1.0, rng=74)
-    step = 1e-4 * exact_rms(0.1, 0.9, 0.95)
-    low, high = (signal_from_update_rms(exact_rms(0.1, 0.9, 0.95) + d, 0.9) for d in (-step, step))
-    error = float(
-        (high - low)
-        / (2 * step)
-        * np.std(update**2)
-        / (2 * root_mean_square(update) * math.sqrt(update.size))
-    )
+    rms, step = exact_rms(0.1, 0.9, 0.95), 1e-4 * exact_rms(0.1, 0.9, 0.95)
+    low, high = (signal_from_update_rms(rms + d, 0.9) for d in (-step, step))
+    of_rms = np.std(update**2) / (2 * root_mean_square(update) * math.sqrt(update.size))
+    error = (high - low) / (2 * step) * of_rms
     pure = float(signal_from_update_rms(exact_rms(0.0, 0.9, 0.95), 0.9))
     for s, t in zip(signals, there, strict=True):
         yield f"inverse at {s:g}", t, s
@@ -168,10 +158,8 @@ def noise_scale_read_off_the_update_rms() -> Rows:
     yield missed("a true 0.01, (0.9, 0.999)", slow, 0.01, -0.01, 0.01)
     yield missed("a true 0.1, corrected", better[1], 0.1, -0.073, 0.01)
     yield holds("pure noise is not resolved", pure <= 0)
-    return (
-        np.abs(plain / signals - 1).max(),
-        f"B = 0.01 B_simple at (0.9, 0.95); {100 * abs(better[0] / 0.01 - 1):.0f} % when corrected",
-    )
+    corrected = f"{100 * abs(better[0] / 0.01 - 1):.0f} % when corrected"
+    return np.abs(plain / signals - 1).max(), f"B = 0.01 B_simple at (0.9, 0.95); {corrected}"
 
 
 @check("Monte Carlo")
@@ -182,19 +170,14 @@ def norms_of_gradient_and_average() -> Rows:
     gradients = mean + deviation * rng.standard_normal((250, 132, mean.size))
     m, last = SGD(0.9)(gradients), gradients[:, -1]
     mu, sigma = float(np.linalg.norm(mean)), float(np.linalg.norm(deviation))
-    squares = (m**2).sum(axis=1)
-    ratio = float(np.sqrt(squares.mean() / (last**2).sum(axis=1).mean()))
-    spread = float(
-        np.hypot(squares.std() / squares.mean(), (last**2).sum(axis=1).std() / (last**2).sum(axis=1).mean())
-    )
+    squares, of_last = (m**2).sum(axis=1), (last**2).sum(axis=1)
+    ratio = float(np.sqrt(squares.mean() / of_last.mean()))
+    spread = float(np.hypot(squares.std() / squares.mean(), of_last.std() / of_last.mean()))
+    law = momentum_ratio(mu, sigma, 0.9)
     yield "|m|^2", float(momentum_norm(mu, sigma, 0.9)) ** 2, squares
-    yield "|g|^2", mu**2 + sigma**2, (last**2).sum(axis=1)
-    yield "|m|/|g|", momentum_ratio(mu, sigma, 0.9), (ratio, ratio * spread / 2 / math.sqrt(250))
-    yield (
-        "as Adam's RMS at equal ratios",
-        momentum_ratio(mu, sigma, 0.9),
-        expected_update_rms(mu**2 / sigma**2, 0.9),
-    )
+    yield "|g|^2", mu**2 + sigma**2, of_last
+    yield "|m|/|g|", law, (ratio, ratio * spread / 2 / math.sqrt(250))
+    yield "as Adam's RMS at equal ratios", law, expected_update_rms(mu**2 / sigma**2, 0.9)
 
 
 @check("Monte Carlo")
@@ -203,16 +186,13 @@ def noise_scale_read_off_two_norms() -> Rows:
     mean, deviation = unequal_signals(1.0, 0.1, size=8000)
     mu, sigma = float(np.linalg.norm(mean)), float(np.linalg.norm(deviation))
     true = mu**2 / sigma**2
-    rng = np.random.default_rng(76)
-    m = np.zeros(mean.size)
-    readings = []
+    rng, m, readings = np.random.default_rng(76), np.zeros(mean.size), []
     for step in range(400):
         gradient = mean + deviation * rng.standard_normal(mean.size)
         m = 0.9 * m + 0.1 * gradient
         if step >= 100 and step % 30 == 0:  # far enough apart to count as independent
-            readings.append(
-                float(signal_from_momentum_ratio(np.linalg.norm(m) / np.linalg.norm(gradient), 0.9))
-            )
+            shown = np.linalg.norm(m) / np.linalg.norm(gradient)
+            readings.append(float(signal_from_momentum_ratio(shown, 0.9)))
     rms = signal_seen_by_rms((mean / deviation) ** 2)
     yield "inverse", signal_from_momentum_ratio(momentum_ratio(mu, sigma, 0.9), 0.9), true
     yield "read off a run, B/B_simple = 0.1", true, readings
