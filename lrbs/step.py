@@ -18,7 +18,7 @@ __all__ = ["Step", "expected_step", "loss_decrease", "optimal_lr", "quadratic_lo
 
 
 def optimal_lr(alignment: ArrayLike, curvature: ArrayLike) -> Array:
-    """Learning rate that minimises the expected loss after one step, alignment / curvature.
+    """Learning rate that minimises the expected loss after one step, alignment / curvature. Source: 11260.3.
 
     Parameters
     ----------
@@ -27,8 +27,7 @@ def optimal_lr(alignment: ArrayLike, curvature: ArrayLike) -> Array:
 
     Returns
     -------
-    ndarray
-        In units of parameter per unit of update. Source: 11260.3.
+    ndarray, in units of parameter per unit of update
 
     Raises
     ------
@@ -137,7 +136,7 @@ class Step:
 def expected_step(
     model: LocalModel, rule: UpdateRule, batch_size: ArrayLike, method: Method = mean_field
 ) -> Step:
-    """Alignment and curvature of one step, by a closed form.
+    """Alignment and curvature of one step, by a closed form. Source: 10542.9, 11280.14.
 
     Parameters
     ----------
@@ -151,8 +150,7 @@ def expected_step(
     Returns
     -------
     Step
-        Shaped like `batch_size`. Memory is that of a few vectors, whatever the number of batch sizes. Source:
-        10542.9, 11280.14.
+        Shaped like `batch_size`. Memory is that of a few vectors, whatever the number of batch sizes.
 
     Raises
     ------

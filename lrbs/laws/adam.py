@@ -31,7 +31,7 @@ __all__ = [
 
 # -------------------------------------------------------------------- mean field, by coordinate
 def momentum_square(gradient: ArrayLike, variance: ArrayLike, momentum: float) -> Array:
-    """E[m^2] of a stationary average, coordinate by coordinate.
+    """E[m^2] of a stationary average, coordinate by coordinate. Source: 11267.10.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def momentum_square(gradient: ArrayLike, variance: ArrayLike, momentum: float) -
     Returns
     -------
     ndarray
-        Exact for any noise that is new at every step. Source: 11267.10.
+        Exact for any noise that is new at every step.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def second_average(
 
 
 def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
-    """E[m] / sqrt(E[.]): the mean field of a quotient, coordinate by coordinate.
+    """E[m] / sqrt(E[.]): the mean field of a quotient, coordinate by coordinate. Source: 11301.10, 11301.13.
 
     Parameters
     ----------
@@ -94,8 +94,8 @@ def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
     Returns
     -------
     ndarray
-        0 where both are. For the sign an approximation with errors up to 0.064; for Adam exact as
-        beta_2 -> 1. Source: 11301.10, 11301.13.
+        0 where both are. For the sign an approximation with errors up to 0.064; for Adam exact as beta_2 ->
+        1.
 
     Raises
     ------

@@ -223,7 +223,7 @@ def ema_noise_factor(decay: float, steps: float = math.inf) -> float:
 
 
 def ema_lag(decay: float) -> float:
-    """Age in steps of what an average shows: decay / (1 - decay), 9 at 0.9.
+    """Age in steps of what an average shows: decay / (1 - decay), 9 at 0.9. Source: lrbs.ema-lag.
 
     Parameters
     ----------
@@ -233,7 +233,6 @@ def ema_lag(decay: float) -> float:
     -------
     float
         Under a gradient that changes by d each step, the average misses the present one by this many d.
-        Source: lrbs.ema-lag.
 
     Raises
     ------

@@ -16,7 +16,7 @@ __all__ = ["clip_mean", "clip_mean_by_slope", "clip_square", "hard_sigmoid", "sm
 
 
 def smooth_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
-    """x / sqrt(x^2 + 1/k^2): any odd function from -1 to 1, known by its slope k at 0.
+    """x / sqrt(x^2 + 1/k^2): any odd function from -1 to 1, known by its slope k at 0. Source: 10563.3.
 
     Parameters
     ----------
@@ -25,8 +25,7 @@ def smooth_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
 
     Returns
     -------
-    ndarray
-        Off by at most 0.108 for erf, 0.074 for tanh. Source: 10563.3.
+    ndarray, off by at most 0.108 for erf, 0.074 for tanh
 
     Raises
     ------
@@ -60,7 +59,7 @@ def hard_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
 
 # ------------------------------------------------------------------------------- moments of the clip
 def clip_mean(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
-    """E[clip(x/epsilon, -1, 1)] of a normal x.
+    """E[clip(x/epsilon, -1, 1)] of a normal x. Source: 10563.7, 10563.8.
 
     The clip is a mean of signs, ``(1/2) int_{-1}^{1} sign(x - epsilon t) dt``, so its mean is one of error
     functions. Computed as the clip of the mean plus what noise adds at the two corners.
@@ -74,8 +73,7 @@ def clip_mean(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
 
     Returns
     -------
-    ndarray
-        To about 1e-14. Source: 10563.7, 10563.8.
+    ndarray, to about 1e-14
 
     Examples
     --------

@@ -66,7 +66,7 @@ class Cluster:
         return plain(size / self.local_batch_size)
 
     def step_time(self, batch_size: ArrayLike) -> Array:
-        """Time of one step.
+        """Time of one step. Source: 10542.d45.
 
         Parameters
         ----------
@@ -75,13 +75,12 @@ class Cluster:
 
         Returns
         -------
-        ndarray
-            In the unit of `compute_time`. Source: 10542.d45.
+        ndarray, in the unit of `compute_time`
         """
         return plain(self.compute_time + self.communication_time * np.log(self.workers(batch_size)))
 
     def total_time(self, batch_size: ArrayLike, min_steps: float, noise_scale: float) -> Array:
-        """Time to a target loss.
+        """Time to a target loss. Source: 10542.d46.
 
         Parameters
         ----------
@@ -91,13 +90,12 @@ class Cluster:
 
         Returns
         -------
-        ndarray
-            In the unit of `compute_time`. Source: 10542.d46.
+        ndarray, in the unit of `compute_time`
         """
         return plain(steps(batch_size, min_steps, noise_scale) * self.step_time(batch_size))
 
     def fastest_batch_size(self, noise_scale: float) -> float:
-        """Batch size of the least total time.
+        """Batch size of the least total time. Source: 10542.d46.
 
         Setting the derivative of 10542.d46 to zero gives x - ln x = c_1/(c_2 P) - 1 + ln(B_noise/b) for
         x = B/B_noise; the minimum is the larger root, a Lambert function. Where it does not exist, or one
@@ -109,8 +107,7 @@ class Cluster:
 
         Returns
         -------
-        float
-            In samples, at least `local_batch_size`. Source: 10542.d46.
+        float, in samples, at least `local_batch_size`
 
         Raises
         ------

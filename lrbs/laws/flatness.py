@@ -46,7 +46,7 @@ def newton_covariance(model: LocalModel, batch_size: float, learning_rate: float
 
 
 def newton_noise_scale(model: LocalModel) -> float:
-    """Noise scale of Newton's method, tr(Sigma H^-1) / g^T H^-1 g, in samples.
+    """Noise scale of Newton's method, tr(Sigma H^-1) / g^T H^-1 g, in samples. Source: 10542.d53.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def newton_noise_scale(model: LocalModel) -> float:
     Returns
     -------
     float
-        By 11260.3 with phi = H^-1 g_B the optimal learning rate is 1/(1 + B_Newton/B). Source: 10542.d53.
+        By 11260.3 with phi = H^-1 g_B the optimal learning rate is 1/(1 + B_Newton/B).
 
     Raises
     ------

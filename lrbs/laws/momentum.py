@@ -157,7 +157,7 @@ def effective_batch_size(batch_size: ArrayLike, momentum: float) -> Array:
 
 
 def sgdm_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayLike, momentum: float) -> Array:
-    """SGD's law at the effective batch size; the loss decrease follows the same law.
+    """SGD's law at the effective batch size; the loss decrease follows the same law. Source: 11301.8.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def sgdm_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayLike, mo
     -------
     ndarray
         For one step from frozen weights with a stationary average; :func:`stationary_variance` is for many
-        steps. Source: 11301.8.
+        steps.
 
     Raises
     ------

@@ -63,7 +63,7 @@ def newton_schulz(matrix: ArrayLike, steps: int = 5, coefficients: Sequence[floa
 
 
 def muon_hessian(gradient: ArrayLike, max_lr: float) -> Dense:
-    """The Hessian for which Muon is Newton's method: H X = X (G^T G)^(1/2) / eta_max.
+    """The Hessian for which Muon is Newton's method: H X = X (G^T G)^(1/2) / eta_max. Source: 11285.thessian.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def muon_hessian(gradient: ArrayLike, max_lr: float) -> Dense:
     Returns
     -------
     Dense
-        On the n * m parameters, row by row: one block (G^T G)^(1/2) / eta_max a row. Source: 11285.thessian.
+        On the n * m parameters, row by row: one block (G^T G)^(1/2) / eta_max a row.
 
     Raises
     ------

@@ -28,7 +28,7 @@ __all__ = [
 
 
 def square_root_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
-    """Learning rate that keeps the covariance of one increment when the batch grows.
+    """Learning rate that keeps the covariance of one increment when the batch grows. Source: 10542.2.
 
     Parameters
     ----------
@@ -37,8 +37,7 @@ def square_root_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
 
     Returns
     -------
-    ndarray
-        learning_rate * sqrt(growth). Source: 10542.2.
+    ndarray, learning_rate * sqrt(growth)
 
     Raises
     ------
@@ -122,7 +121,7 @@ def increment_covariance(model: LocalModel, batch_size: float, learning_rate: fl
 
 
 def noise_strength(model: LocalModel, batch_size: float, learning_rate: float) -> float:
-    """Frobenius norm of the covariance of one increment, eta^2 ||Sigma||_F / B.
+    """Frobenius norm of the covariance of one increment, eta^2 ||Sigma||_F / B. Source: 10542.d31.
 
     Parameters
     ----------
@@ -131,8 +130,7 @@ def noise_strength(model: LocalModel, batch_size: float, learning_rate: float) -
 
     Returns
     -------
-    float
-        In squared units of the parameters. Source: 10542.d31.
+    float, in squared units of the parameters
 
     Raises
     ------

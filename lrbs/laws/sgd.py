@@ -43,7 +43,7 @@ def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) 
 
 
 def linear(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> Array:
-    """limit * B / noise_scale: the small-batch limit of :func:`saturation`.
+    """limit * B / noise_scale: the small-batch limit of :func:`saturation`. Source: 11260.6.
 
     Parameters
     ----------
@@ -52,8 +52,7 @@ def linear(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> A
 
     Returns
     -------
-    ndarray
-        Too high by the factor 1 + B/B_noise. Source: 11260.6.
+    ndarray, too high by the factor 1 + B/B_noise
 
     Raises
     ------

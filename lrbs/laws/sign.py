@@ -70,7 +70,7 @@ def independent_second_moment(sign_means: ArrayLike) -> Array:
 
 
 def sign_series(x: ArrayLike, mean_square: float, terms: int) -> Array:
-    """First terms of the series of x / sqrt(v + (x^2 - v)) about v = mean_square.
+    """First terms of the series of x / sqrt(v + (x^2 - v)) about v = mean_square. Source: 11280.16, 11280.17.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def sign_series(x: ArrayLike, mean_square: float, terms: int) -> Array:
     Returns
     -------
     ndarray
-        Tends to sign(x) where 0 < x^2 < 2 v, and nowhere else. Source: 11280.16, 11280.17.
+        Tends to sign(x) where 0 < x^2 < 2 v, and nowhere else.
 
     Raises
     ------

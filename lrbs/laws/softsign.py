@@ -35,7 +35,7 @@ __all__ = [
 
 # --------------------------------------------------------------------------- functions of one number
 def rescaled_softsign(x: ArrayLike, epsilon: float) -> Array:
-    """epsilon * softsign(x, epsilon) = x / sqrt(1 + (x/epsilon)^2): tends to x itself.
+    """epsilon * softsign(x, epsilon) = x / sqrt(1 + (x/epsilon)^2): tends to x itself. Source: 10563.2.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def rescaled_softsign(x: ArrayLike, epsilon: float) -> Array:
     Returns
     -------
     ndarray
-        Below |x| by the share (x/epsilon)^2 / 2 for large epsilon. Source: 10563.2.
+        Below |x| by the share (x/epsilon)^2 / 2 for large epsilon.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def rescaled_softsign(x: ArrayLike, epsilon: float) -> Array:
 
 # ------------------------------------------------------------------------------- closed curves in B
 def soft_noise_scale(model: LocalModel, epsilon: float) -> float:
-    """tr(Sigma) / (g^T g + N epsilon^2): B_simple as epsilon changes it.
+    """tr(Sigma) / (g^T g + N epsilon^2): B_simple as epsilon changes it. Source: 11280.21.
 
     Parameters
     ----------
@@ -67,8 +67,7 @@ def soft_noise_scale(model: LocalModel, epsilon: float) -> float:
 
     Returns
     -------
-    float
-        In samples. Source: 11280.21.
+    float, in samples
 
     Raises
     ------
@@ -180,7 +179,7 @@ def rescaled_noise(
 def lr_per_epsilon(
     model: LocalModel, epsilon: float, batch_size: ArrayLike, noise_constant: float = ERF_SLOPE
 ) -> Array:
-    """eta*/epsilon of the scalar law, in the form that stays finite as epsilon grows.
+    """eta*/epsilon of the scalar law, in the form that stays finite as epsilon grows. Source: 10563.16.
 
     Parameters
     ----------
@@ -194,7 +193,7 @@ def lr_per_epsilon(
     Returns
     -------
     ndarray
-        :func:`sgd_limit_lr` at infinite epsilon. Source: 10563.16.
+        :func:`sgd_limit_lr` at infinite epsilon.
 
     Raises
     ------

@@ -28,7 +28,7 @@ class NoiseSpectrum(NamedTuple):
 
 
 def noise_spectrum(model: LocalModel) -> NoiseSpectrum:
-    """Variance of one sample's gradient along each eigenvector of the Hessian.
+    """Variance of one sample's gradient along each eigenvector of the Hessian. Source: lrbs.noise-spectrum.
 
     Parameters
     ----------
@@ -38,9 +38,8 @@ def noise_spectrum(model: LocalModel) -> NoiseSpectrum:
     Returns
     -------
     NoiseSpectrum
-        Two arrays of shape (N,): lambda_k and v_k^T Sigma v_k. The variances sum to tr(Sigma), their
-        products with the eigenvalues to tr(Sigma H). Along equal eigenvalues the directions are arbitrary.
-        Source: lrbs.noise-spectrum.
+        Two arrays of shape (N,): lambda_k and v_k^T Sigma v_k. The variances sum to tr(Sigma), their products
+        with the eigenvalues to tr(Sigma H). Along equal eigenvalues the directions are arbitrary.
 
     Examples
     --------

@@ -130,7 +130,7 @@ def small_batch_peak(model: LocalModel) -> float:
 
 
 def peak_from_loss_scale(loss_scale: float, noise_scale: float) -> float:
-    """Batch size of the surge from that of the loss: 1/peak = 1/loss_scale - 2/noise_scale.
+    """Batch size of the surge from that of the loss: 1/peak = 1/loss_scale - 2/noise_scale. Source: 10542.33.
 
     Parameters
     ----------
@@ -141,8 +141,7 @@ def peak_from_loss_scale(loss_scale: float, noise_scale: float) -> float:
 
     Returns
     -------
-    float
-        inf without a surge. Source: 10542.33.
+    float, inf without a surge
 
     Raises
     ------

@@ -115,7 +115,7 @@ def expected_update_rms(signal: ArrayLike, beta1: float) -> Array:
 
 
 def signal_from_update_rms(rms: ArrayLike, beta1: float, beta2: float | None = None) -> Array:
-    """B / B_simple as read off Adam's update RMS.
+    """B / B_simple as read off Adam's update RMS. Source: 11267.9.
 
     Parameters
     ----------
@@ -128,9 +128,8 @@ def signal_from_update_rms(rms: ArrayLike, beta1: float, beta2: float | None = N
     Returns
     -------
     ndarray
-        Not positive where the RMS does not exceed the level of pure noise: the signal is then not
-        resolved, and nothing is clipped to hide it. Divide the batch size by it for B_simple.
-        Source: 11267.9.
+        Not positive where the RMS does not exceed the level of pure noise: the signal is then not resolved,
+        and nothing is clipped to hide it. Divide the batch size by it for B_simple.
 
     Raises
     ------
@@ -147,7 +146,7 @@ def signal_from_update_rms(rms: ArrayLike, beta1: float, beta2: float | None = N
 
 
 def momentum_norm(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: float) -> Array:
-    """|m| of the average from the norms of the mean gradient and of its deviations.
+    """|m| of the average from the norms of the mean gradient and of its deviations. Source: 11267.11.
 
     Parameters
     ----------
@@ -158,7 +157,7 @@ def momentum_norm(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: flo
     Returns
     -------
     ndarray
-        Exact in the mean square for any noise that is new at every step. Source: 11267.11.
+        Exact in the mean square for any noise that is new at every step.
 
     Raises
     ------
@@ -170,7 +169,7 @@ def momentum_norm(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: flo
 
 
 def momentum_ratio(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: float) -> Array:
-    """|m| / |g| of the average and the batch gradient.
+    """|m| / |g| of the average and the batch gradient. Source: 11267.12.
 
     Parameters
     ----------
@@ -182,7 +181,6 @@ def momentum_ratio(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: fl
     -------
     ndarray
         Adam's update RMS when all coordinates share one ratio of signal to noise, and free of that condition.
-        Source: 11267.12.
 
     Raises
     ------
@@ -194,7 +192,7 @@ def momentum_ratio(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: fl
 
 
 def signal_from_momentum_ratio(ratio: ArrayLike, momentum: float) -> Array:
-    """B / B_simple as read off |m| / |g|, for any optimiser with momentum, Muon included.
+    """B / B_simple as read off |m| / |g|, for any optimiser with momentum, Muon included. Source: 11267.13.
 
     Parameters
     ----------
@@ -205,7 +203,7 @@ def signal_from_momentum_ratio(ratio: ArrayLike, momentum: float) -> Array:
     Returns
     -------
     ndarray
-        Not positive where the signal is not resolved; nothing is clipped. Source: 11267.13.
+        Not positive where the signal is not resolved; nothing is clipped.
 
     Raises
     ------

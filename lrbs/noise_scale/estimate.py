@@ -127,7 +127,7 @@ class NoiseScaleEstimate:
         return float(np.sqrt(slopes @ self.covariance @ slopes))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Confidence interval of the noise scale (Fieller's).
+        """Confidence interval of the noise scale (Fieller's). Source: lrbs.noise-interval.
 
         Parameters
         ----------
@@ -137,10 +137,9 @@ class NoiseScaleEstimate:
         Returns
         -------
         low, high : float
-            In `unit`. high is inf where |g|^2 is not positive beyond its error: the noise scale is then
-            only known to be above low. Both are inf where it is negative beyond its error, which chance
-            does now and then; (0, inf) says nothing, because tr(Sigma) is not positive beyond its error.
-            Source: lrbs.noise-interval.
+            In `unit`. high is inf where |g|^2 is not positive beyond its error: the noise scale is then only
+            known to be above low. Both are inf where it is negative beyond its error, which chance does now
+            and then; (0, inf) says nothing, because tr(Sigma) is not positive beyond its error.
 
         Raises
         ------

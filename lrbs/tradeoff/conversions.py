@@ -20,7 +20,7 @@ __all__ = [
 
 
 def batch_size_at_efficiency(noise_scale: ArrayLike, efficiency: ArrayLike) -> Array:
-    """Batch size whose runs use a given share of their examples well, e = E_min/E.
+    """Batch size whose runs use a given share of their examples well, e = E_min/E. Source: lrbs.efficiency.
 
     Parameters
     ----------
@@ -30,8 +30,7 @@ def batch_size_at_efficiency(noise_scale: ArrayLike, efficiency: ArrayLike) -> A
 
     Returns
     -------
-    ndarray
-        In samples. Source: lrbs.efficiency.
+    ndarray, in samples
 
     Raises
     ------

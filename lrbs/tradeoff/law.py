@@ -67,7 +67,7 @@ def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike
 def hyperbola(
     steps: ArrayLike, min_steps: ArrayLike, min_examples: ArrayLike, product: ArrayLike = 1.0
 ) -> Array:
-    """Examples that go with a number of steps, E = E_min (1 + 1/(S/S_min - 1)).
+    """Examples that go with a number of steps, E = E_min (1 + 1/(S/S_min - 1)). Source: 10542.14, 11260.9.
 
     Parameters
     ----------
@@ -81,8 +81,7 @@ def hyperbola(
 
     Returns
     -------
-    ndarray
-        E, in samples. Source: 10542.14, 11260.9.
+    ndarray, E, in samples
 
     Raises
     ------

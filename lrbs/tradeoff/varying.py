@@ -125,7 +125,7 @@ class RunLength(NamedTuple):
 
 
 def run_length(batch_size: ArrayLike, noise_scale: ArrayLike, progress: ArrayLike) -> RunLength:
-    """Steps and examples of a run whose batch size varies along it.
+    """Steps and examples of a run whose batch size varies along it. Source: lrbs.varying-batch.
 
     Parameters
     ----------
@@ -138,8 +138,7 @@ def run_length(batch_size: ArrayLike, noise_scale: ArrayLike, progress: ArrayLik
     Returns
     -------
     RunLength
-        Its product (S/S_min - 1)(E/E_min - 1) is never below ``tradeoff_product(noise_scale, 0.5)``. Source:
-        lrbs.varying-batch.
+        Its product (S/S_min - 1)(E/E_min - 1) is never below ``tradeoff_product(noise_scale, 0.5)``.
 
     Raises
     ------
