@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lrbs
-from lrbs import SGD, Averaged, LocalModel, Muon, SignSGD, exact, mean_field, scalar_mean_field
-from lrbs.laws.averaging import ema_weights, lion_weights, nesterov_weights
+from lrbs import SGD, Averaged, Lion, LocalModel, Muon, SignSGD, exact, mean_field, scalar_mean_field
+from lrbs.laws.averaging import ema_weights
 from lrbs.laws.momentum import (
     batch_multiplier,
     effective_batch_size,
@@ -56,10 +56,10 @@ def test_multipliers_of_weights(momentum, steps):
     assert batch_multiplier(ema_weights(momentum, steps)) == pytest.approx(
         ema_batch_multiplier(momentum, steps)
     )
-    assert batch_multiplier(nesterov_weights(momentum, 900)) == pytest.approx(
+    assert batch_multiplier(SGD(momentum, nesterov=True).weights(900)) == pytest.approx(
         nesterov_batch_multiplier(momentum)
     )
-    assert batch_multiplier(lion_weights(momentum, 0.96, 900)) == pytest.approx(
+    assert batch_multiplier(Lion(momentum, 0.96).weights(900)) == pytest.approx(
         lion_batch_multiplier(momentum, 0.96)
     )
     scaled = batch_multiplier(7.5 * ema_weights(momentum, steps))

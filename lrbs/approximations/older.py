@@ -61,8 +61,7 @@ def linearised_erf(rule: UpdateRule, gradient: Array, noise: Operator) -> Moment
     ----------
     rule : SignSGD or Lion
     gradient : ndarray, shape (N,)
-    noise : Operator
-        Covariance Sigma/B of one batch gradient.
+    noise : Operator, covariance Sigma/B of one batch gradient
 
     Returns
     -------

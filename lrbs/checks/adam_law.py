@@ -1,6 +1,7 @@
 """Checks of Adam's laws: learning rate and loss decrease against the batch size, and where they break."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -161,6 +162,10 @@ def _slope(law: ScalarLaw, batch_size: float, step: float = 1e-4) -> float:
     return float(np.log(high / low) / (2 * step))
 
 
+def _below(law: ScalarLaw, log_size: float) -> float:
+    return -float(law.optimal_lr(math.exp(log_size)))
+
+
 @check("approximation", where="batch size, β = 0.9, 0.95, equal ratios")
 def peak_of_adam() -> Rows:
     """The peak against a search over the curve; none at beta_1 <= 1/3 for a diagonal Hessian."""
@@ -169,7 +174,7 @@ def peak_of_adam() -> Rows:
         ("diagonal, 0.5", unit_law(0.5)),
         ("dense, 0.4", adam_law(equal_signal_model(), 0.4)),
     ):
-        found, _ = lowest(lambda x, law=law: -law.optimal_lr(math.exp(x)), -10, 15)
+        found, _ = lowest(partial(_below, law), -10, 15)
         yield near(name, law.peak_batch_size, math.exp(found), tolerance=1e-5)
     unit = unit_law(0.9)
     peak = unit.peak_batch_size

@@ -218,8 +218,8 @@ def one_hyperbola() -> Rows:
     model = surging_model()
     sizes = np.array([0.1, 10.0, 1000.0])
     for name, rule in rules_for_collapse().items():
-        *curve, whole = expected_step(model, rule, [*sizes, 1e14], scalar_mean_field).loss_decrease
-        implied = implied_noise_scale(sizes, curve, whole)
+        gains = expected_step(model, rule, [*sizes, 1e14], scalar_mean_field).loss_decrease
+        implied = implied_noise_scale(sizes, gains[:3], gains[3])
         yield near(f"{name}: scale at B = 0.1 and 1000", implied[0], implied[2], tolerance=1e-6)
     limit, scale = preconditioned_limits(model, 1 / np.abs(model.gradient))
     law = ScalarLaw.of_sign(model)

@@ -19,8 +19,6 @@ from lrbs.laws.averaging import (
     ema_noise_factor,
     ema_step,
     ema_weights,
-    lion_weights,
-    nesterov_weights,
 )
 from lrbs.laws.momentum import (
     batch_multiplier,
@@ -32,7 +30,7 @@ from lrbs.laws.momentum import (
     stationary_variance,
 )
 from lrbs.operators import Diagonal
-from lrbs.rules import SGD, Averaged, Muon, SignSGD
+from lrbs.rules import SGD, Averaged, Lion, Muon, SignSGD
 from lrbs.simulate import simulated_step
 from lrbs.step import expected_step
 
@@ -101,8 +99,8 @@ def linear_averages_multiply_the_batch() -> Rows:
     averages = {
         "heavy ball": (ema_weights(0.9, 400), ema_batch_multiplier(0.9), 19.0),
         "heavy ball, t = 5": (ema_weights(0.9, 5), ema_batch_multiplier(0.9, 5), None),
-        "Nesterov": (nesterov_weights(0.9, 400), nesterov_batch_multiplier(0.9), 14.16),
-        "Lion": (lion_weights(0.9, 0.99, 3000), lion_batch_multiplier(0.9, 0.99), 71.07),
+        "Nesterov": (SGD(0.9, nesterov=True).weights(400), nesterov_batch_multiplier(0.9), 14.16),
+        "Lion": (Lion(0.9, 0.99).weights(3000), lion_batch_multiplier(0.9, 0.99), 71.07),
     }
     for name, (weights, closed, figure) in averages.items():
         yield name, closed, batch_multiplier(weights)
@@ -134,7 +132,7 @@ def momentum_of_signs_and_muon() -> Rows:
     for name, rule, plain in (
         ("SignSGD", SignSGD(momentum), SignSGD()),
         ("Muon", Muon((3, 2), momentum), Muon((3, 2))),
-        ("Lion's weights, Muon", Averaged(Muon((3, 2)), lion_weights(momentum, 0.9, 120)), Muon((3, 2))),
+        ("Lion's weights, Muon", Averaged(Muon((3, 2)), Lion(momentum, 0.9).weights(120)), Muon((3, 2))),
     ):
         run = simulated_step(model, rule, 3.0, samples=4000, rng=47)
         larger = simulated_step(model, plain, 3.0 / rule.noise_factor, samples=4000, rng=48)

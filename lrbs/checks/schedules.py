@@ -192,7 +192,7 @@ def adaptive_batch_against_fixed() -> Rows:
     S_min, _, path = sgd_to_target(lambda scale: np.inf, 1, 7)
     mean = path.mean()
 
-    def samples(way: Callable[[Array, float], Array]) -> float:
+    def samples(way: Callable[..., Array]) -> float:
         runs = (sgd_to_target(partial(way, k=k), 24, 8)[:2] for k in (0.3, 0.6, 1.2))
         places, values = np.array(sorted([np.log(S.mean()), np.log(E.mean())] for S, E in runs)).T
         return float(np.exp(np.interp(np.log(2.2 * S_min[0]), places, values)))
@@ -230,7 +230,11 @@ def tradeoff_of_batch_powers() -> Rows:
 def best_batch_at_a_price() -> Rows:
     """Minimum of (B + r)(1 + B_noise/B) found numerically."""
     for price, scale in ((10.0, 1000.0), (1000.0, 1000.0), (3e5, 40.0)):
-        found, _ = lowest(lambda x, r=price, s=scale: (np.exp(x) + r) * steps(np.exp(x), 1, s), -3, 20)
+
+        def cost(log_size: float, price: float = price, scale: float = scale) -> Array:
+            return (np.exp(log_size) + price) * steps(np.exp(log_size), 1, scale)
+
+        found, _ = lowest(cost, -3, 20)
         name = f"B at r = {price:g}, B_noise = {scale:g}"
         yield near(name, frugal_batch_size(scale, price), np.exp(found), tolerance=1e-5)
 

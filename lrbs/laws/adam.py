@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.laws.averaging import ema_gain, ema_noise_factor
-from lrbs.validation import Array, fraction, plain, real_array, vector
+from lrbs.validation import Array, fraction, none_negative, plain, real_array, vector
 
 __all__ = [
     "mean_update",
@@ -102,9 +102,7 @@ def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
     ValueError
         If `square` is negative.
     """
-    numerator, denominator = np.broadcast_arrays(real_array(mean, "mean"), real_array(square, "square"))
-    if (denominator < 0).any():
-        raise ValueError(f"square must not be negative; the smallest that came is {denominator.min():.6g}")
+    numerator, denominator = np.broadcast_arrays(real_array(mean, "mean"), none_negative(square, "square"))
     return _quotient(numerator, np.sqrt(denominator))
 
 
@@ -183,10 +181,7 @@ def second_moment(mean: ArrayLike, beta1: float) -> Array:
 
 
 def _coordinates(gradient: ArrayLike, variance: ArrayLike) -> tuple[Array, Array]:
-    mu, spread = real_array(gradient, "gradient"), real_array(variance, "variance")
-    if (spread < 0).any():
-        raise ValueError(f"variance must not be negative; the smallest entry that came is {spread.min():.6g}")
-    return mu, spread
+    return real_array(gradient, "gradient"), none_negative(variance, "variance")
 
 
 def _quotient(numerator: Array, denominator: Array) -> Array:

@@ -14,13 +14,7 @@ from lrbs.validation import Array, plain, positive, real_array
 
 __all__ = ["corrected_mean", "corrected_square"]
 
-# The integrals run over log s by the trapezoidal rule, whose error for these integrands is below 1e-10.
-# Histories are cut where what is left of the slower average is below this.
-# Below this beta_2 the second average is a single gradient for all practical purposes, and the integrals
-# leave the range of nodes.
 
-
-# ----------------------------------------------------------------------------- the first correction
 def _fluctuations(mu: Array, spread: Array, beta2: float) -> Array:
     """Variance of v in units of E[v]^2."""
     return plain(ema_noise_factor(beta2) * (4 * mu**2 * spread + 2 * spread**2) / (mu**2 + spread) ** 2)

@@ -22,8 +22,6 @@ __all__ = [
     "ema_noise_factor",
     "ema_step",
     "ema_weights",
-    "lion_weights",
-    "nesterov_weights",
 ]
 
 
@@ -76,55 +74,6 @@ def ema_weights(decay: float, steps: int) -> Array:
     """
     b = fraction(decay, "decay")
     return plain((1 - b) * b ** np.arange(count(steps, "steps"), dtype=np.float64))
-
-
-def nesterov_weights(momentum: float, steps: int) -> Array:
-    """Weights of Nesterov's average, momentum * m_t + (1 - momentum) * g_t, newest first.
-
-    Parameters
-    ----------
-    momentum : float
-        Of the normalised average m_t (11301.1), in [0, 1).
-    steps : int, length of the history
-
-    Returns
-    -------
-    ndarray, shape (steps,)
-
-    Raises
-    ------
-    ValueError
-        If `momentum` is not in [0, 1) or `steps` is no integer of at least 1.
-    """
-    b = fraction(momentum, "momentum")
-    weights = b * ema_weights(b, steps)
-    weights[0] += 1 - b
-    return weights
-
-
-def lion_weights(beta1: float, beta2: float, steps: int) -> Array:
-    """Weights of Lion's average, beta1 * m_{t-1} + (1 - beta1) * g_t, newest first; m decays by beta2.
-
-    Parameters
-    ----------
-    beta1, beta2 : float, in [0, 1)
-    steps : int, length of the history
-
-    Returns
-    -------
-    ndarray, shape (steps,)
-
-    Raises
-    ------
-    ValueError
-        If a coefficient is not in [0, 1) or `steps` is no integer of at least 1.
-    """
-    b1 = fraction(beta1, "beta1")
-    weights = np.empty(count(steps, "steps"))
-    weights[0] = 1 - b1
-    if steps > 1:
-        weights[1:] = b1 * ema_weights(beta2, steps - 1)
-    return weights
 
 
 # ---------------------------------------------------------------------------------- mean and noise

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import erf, ndtr
 
 from lrbs.normal import sign_mean
-from lrbs.validation import Array, non_negative, plain, positive, real_array
+from lrbs.validation import Array, non_negative, none_negative, plain, positive, real_array
 
 __all__ = ["clip_mean", "clip_mean_by_slope", "clip_square", "hard_sigmoid", "smooth_sigmoid"]
 
@@ -161,9 +161,7 @@ def _standardised(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """a = mean/deviation, b = epsilon/deviation, where there is no noise, and the two arguments."""
     non_negative(epsilon, "epsilon")
-    mu, sigma = np.broadcast_arrays(real_array(mean, "mean"), real_array(deviation, "deviation"))
-    if (sigma < 0).any():
-        raise ValueError(f"deviation must not be negative; the smallest that came is {sigma.min():.6g}")
+    mu, sigma = np.broadcast_arrays(real_array(mean, "mean"), none_negative(deviation, "deviation"))
     still = sigma == 0
     unit = np.where(still, 1.0, sigma)
     return mu / unit, np.asarray(epsilon / unit), still, mu, sigma

@@ -60,8 +60,8 @@ def newton_noise_scale(model: LocalModel) -> float:
 
     Raises
     ------
-    ValueError
-        numpy.linalg.LinAlgError If the Hessian is singular.
+    numpy.linalg.LinAlgError
+        If the Hessian is singular.
     """
     inverse = np.linalg.inv(model.hessian.dense())
     noise = float(np.trace(np.asarray(model.covariance @ inverse)))

@@ -15,7 +15,7 @@ from lrbs.laws.momentum import stationary_variance
 from lrbs.laws.scaling import effective_temperature
 from lrbs.laws.sde import sgd_step
 from lrbs.model import LocalModel
-from lrbs.validation import Array, count, plain, positive, real_array, vector
+from lrbs.validation import Array, count, none_negative, plain, positive, real_array, vector
 
 __all__ = ["Cloud", "Quadratic", "sde_cloud", "settled_variance", "sgd_cloud", "sgd_runs"]
 
@@ -43,11 +43,7 @@ class Quadratic:
 
     def __init__(self, curvature: ArrayLike, variance: ArrayLike) -> None:
         eigenvalues = positive(vector(curvature, "curvature"), "curvature")
-        variances = vector(variance, "variance", eigenvalues.size)
-        if (variances < 0).any():
-            raise ValueError(
-                f"variance must not be negative; the smallest that came is {variances.min():.6g}"
-            )
+        variances = none_negative(vector(variance, "variance", eigenvalues.size), "variance")
         object.__setattr__(self, "curvature", eigenvalues)
         object.__setattr__(self, "variance", variances)
 
@@ -256,12 +252,8 @@ def settled_variance(quadratic: Quadratic, batch_size: float, learning_rate: flo
 
 def _per_step(batch_size: ArrayLike, learning_rate: ArrayLike, steps: int) -> tuple[Array, Array]:
     shape = (count(steps, "steps"),)
-    arrays = []
-    for name, value in (("learning_rate", learning_rate), ("batch_size", batch_size)):
-        array = positive(value, name)
+    rates, sizes = positive(learning_rate, "learning_rate"), positive(batch_size, "batch_size")
+    for name, array in (("learning_rate", rates), ("batch_size", sizes)):
         if array.shape not in ((), shape):
-            raise ValueError(
-                f"{name} must be a number or have shape {shape}, one per step; got {array.shape}"
-            )
-        arrays.append(np.broadcast_to(array, shape))
-    return arrays[0], arrays[1]
+            raise ValueError(f"{name} must be a number or have shape {shape}; got {array.shape}")
+    return np.broadcast_to(rates, shape), np.broadcast_to(sizes, shape)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.laws.sgd import saturation
-from lrbs.validation import Array, plain, positive, real_array
+from lrbs.validation import Array, none_negative, plain, positive
 
 __all__ = [
     "adaptive_batch_size",
@@ -45,7 +45,7 @@ def linear_warmup(step: ArrayLike, warmup_steps: float, target_lr: float) -> Arr
     >>> linear_warmup([0, 50, 100, 150], warmup_steps=100, target_lr=0.2)
     array([0. , 0.1, 0.2, 0.2])
     """
-    share = _step(step) / float(positive(warmup_steps, "warmup_steps"))
+    share = none_negative(step, "step") / float(positive(warmup_steps, "warmup_steps"))
     return plain(float(positive(target_lr, "target_lr")) * np.minimum(share, 1))
 
 
@@ -76,7 +76,9 @@ def warmup_displacement(
     """
     length = float(positive(gradient_length, "gradient_length"))
     rate = float(positive(target_lr, "target_lr"))
-    return plain(_step(step) ** 2 / (2 * float(positive(warmup_steps, "warmup_steps"))) * rate * length)
+    return plain(
+        none_negative(step, "step") ** 2 / (2 * float(positive(warmup_steps, "warmup_steps"))) * rate * length
+    )
 
 
 def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array:
@@ -98,7 +100,7 @@ def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array
     ValueError
         If `step` is negative or `warmup_steps` not positive.
     """
-    t = _step(step)
+    t = none_negative(step, "step")
     return plain(t * (t - 1 + 2 * first) / (2 * float(positive(warmup_steps, "warmup_steps"))))
 
 
@@ -146,7 +148,7 @@ def cosine(step: ArrayLike, total_steps: float, max_lr: float, min_lr: float = 0
     ValueError
         If a step lies beyond the end: the cosine would rise again.
     """
-    t, total = _step(step), float(positive(total_steps, "total_steps"))
+    t, total = none_negative(step, "step"), float(positive(total_steps, "total_steps"))
     if (t > total).any():
         raise ValueError(
             f"step must not exceed total_steps = {total:g}; the largest that came is {t.max():g}"
@@ -177,7 +179,7 @@ def growing_batch_size(step: ArrayLike, start: float, growth: float) -> Array:
     """
     if not growth > 1:
         raise ValueError(f"growth must exceed 1; got {growth!r}")
-    return plain(float(positive(start, "start")) * float(growth) ** _step(step))
+    return plain(float(positive(start, "start")) * float(growth) ** none_negative(step, "step"))
 
 
 def noise_aware_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayLike) -> Array:
@@ -221,10 +223,3 @@ def adaptive_batch_size(noise_scale: ArrayLike, max_batch_size: float, fraction:
     """
     share = float(positive(fraction, "fraction")) * positive(noise_scale, "noise_scale")
     return plain(np.minimum(share, float(positive(max_batch_size, "max_batch_size"))))
-
-
-def _step(step: ArrayLike) -> Array:
-    steps = real_array(step, "step")
-    if (steps < 0).any():
-        raise ValueError(f"step must not be negative; the smallest that came is {steps.min():g}")
-    return steps

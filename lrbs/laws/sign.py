@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.rules import softsign
-from lrbs.validation import Array, count, plain, real_array
+from lrbs.validation import Array, count, none_negative, plain, positive, real_array
 
 __all__ = [
     "independent_second_moment",
@@ -46,7 +46,7 @@ def mean_field_sign(mean: ArrayLike, deviation: ArrayLike) -> Array:
     >>> mean_field_sign([3.0, -3.0, 0.0], [4.0, 4.0, 0.0])
     array([ 0.6, -0.6,  0. ])
     """
-    mu, sigma = np.broadcast_arrays(real_array(mean, "mean"), _deviation(deviation))
+    mu, sigma = np.broadcast_arrays(real_array(mean, "mean"), none_negative(deviation, "deviation"))
     return softsign(mu, sigma)
 
 
@@ -95,9 +95,7 @@ def sign_series(x: ArrayLike, mean_square: float, terms: int) -> Array:
     [1.2, 0.936, 1.023, 1.0]
     """
     values = real_array(x, "x")
-    v = float(real_array(mean_square, "mean_square", ndim=0))
-    if v <= 0:
-        raise ValueError(f"mean_square must be positive; got {v:.6g}")
+    v = float(positive(mean_square, "mean_square", ndim=0))
     small = values**2 / v - 1
     term = values / np.sqrt(v)
     total = term
@@ -158,7 +156,7 @@ def sign_correction(mean: ArrayLike, deviation: ArrayLike, third_moment: ArrayLi
         If `deviation` is negative, or both are 0.
     """
     mu = real_array(mean, "mean")
-    v = mu**2 + _deviation(deviation) ** 2
+    v = mu**2 + none_negative(deviation, "deviation") ** 2
     if not (v > 0).all():
         raise ValueError("mean and deviation must not both be 0")
     return plain((real_array(third_moment, "third_moment") - mu * v) / (2 * v**1.5))
@@ -186,14 +184,5 @@ def normal_sign_correction(mean: ArrayLike, deviation: ArrayLike) -> Array:
     >>> round(float(normal_sign_correction(1.0, 2**0.5)), 4)
     0.3849
     """
-    mu, sigma = real_array(mean, "mean"), _deviation(deviation)
+    mu, sigma = real_array(mean, "mean"), none_negative(deviation, "deviation")
     return sign_correction(mu, sigma, mu**3 + 3 * mu * sigma**2)
-
-
-def _deviation(value: ArrayLike) -> Array:
-    deviation = real_array(value, "deviation")
-    if not (deviation >= 0).all():
-        raise ValueError(
-            f"deviation must not be negative; the smallest entry that came is {deviation.min():.6g}"
-        )
-    return deviation

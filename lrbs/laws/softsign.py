@@ -30,10 +30,7 @@ __all__ = [
     "surge_ratio",
 ]
 
-# ------------------------------------------------------------- equations that the core implements
 
-
-# --------------------------------------------------------------------------- functions of one number
 def rescaled_softsign(x: ArrayLike, epsilon: float) -> Array:
     """epsilon * softsign(x, epsilon) = x / sqrt(1 + (x/epsilon)^2): tends to x itself. Source: 10563.2.
 
@@ -154,16 +151,14 @@ def rescaled_noise(
     Parameters
     ----------
     model : LocalModel
-    epsilon : float
-        Positive, in units of the gradient; inf gives the limit.
+    epsilon : float, positive, in units of the gradient; inf gives the limit
     batch_size : array_like, in samples
     noise_constant : float
         pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
 
     Returns
     -------
-    ndarray
-        noise_constant * (mean of sigma_i^2) / B in the limit.
+    ndarray, noise_constant * (mean of sigma_i^2) / B in the limit
 
     Raises
     ------
@@ -184,8 +179,7 @@ def lr_per_epsilon(
     Parameters
     ----------
     model : LocalModel
-    epsilon : float
-        Positive, in units of the gradient; inf gives the limit.
+    epsilon : float, positive, in units of the gradient; inf gives the limit
     batch_size : array_like, in samples
     noise_constant : float
         pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
@@ -203,17 +197,14 @@ def lr_per_epsilon(
     noise = rescaled_noise(model, epsilon, batch_size, noise_constant)
     beta = np.sqrt(1 - noise * _dial(epsilon) ** -2.0)
     update = rescaled_softsign(model.gradient, epsilon)
-    signal = float(update @ (model.hessian @ update))
-    return Step(
-        beta * float(update @ model.gradient), beta**2 * signal + noise * model.hessian.trace()
-    ).optimal_lr
+    curvature = beta**2 * float(update @ (model.hessian @ update)) + noise * model.hessian.trace()
+    return Step(beta * float(update @ model.gradient), curvature).optimal_lr
 
 
 def sgd_limit_lr(model: LocalModel, batch_size: ArrayLike, noise_constant: float = ERF_SLOPE) -> Array:
-    """eta* of SGD whose noise has the covariance noise_constant * (mean of sigma_i^2) I / B.
+    """eta* of SGD whose noise has the covariance noise_constant * mean(sigma_i^2) I / B. Source: 10563.18.
 
-    Where :func:`lr_per_epsilon` ends. The true end of SoftSignSGD is SGD with the model's own covariance
-    and no constant.
+    Where :func:`lr_per_epsilon` ends. The true end of SoftSignSGD has the model's own covariance.
 
     Parameters
     ----------
@@ -225,7 +216,6 @@ def sgd_limit_lr(model: LocalModel, batch_size: ArrayLike, noise_constant: float
     Returns
     -------
     ndarray
-        Source: 10563.18.
 
     Raises
     ------

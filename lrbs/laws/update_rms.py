@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from lrbs.laws.adam_finite import corrected_square
 from lrbs.laws.averaging import ema_noise_factor
 from lrbs.rules import Adam
-from lrbs.validation import Array, count, plain, positive, real_array, vector
+from lrbs.validation import Array, count, none_negative, plain, positive, real_array, vector
 
 __all__ = [
     "expected_update_rms",
@@ -108,9 +108,7 @@ def expected_update_rms(signal: ArrayLike, beta1: float) -> Array:
     >>> round(float(expected_update_rms(0.0, beta1=0.9)), 4)
     0.2294
     """
-    ratio = real_array(signal, "signal")
-    if (ratio < 0).any():
-        raise ValueError(f"signal must not be negative; the smallest entry that came is {ratio.min():.6g}")
+    ratio = none_negative(signal, "signal")
     return plain(np.sqrt((ratio + ema_noise_factor(beta1)) / (ratio + 1)))
 
 
@@ -233,9 +231,7 @@ def signal_seen_by_rms(signal: ArrayLike) -> float:
     ValueError
         If `signal` is negative or not a vector.
     """
-    rho = vector(signal, "signal")
-    if (rho < 0).any():
-        raise ValueError(f"signal must not be negative; the smallest entry that came is {rho.min():.6g}")
+    rho = none_negative(vector(signal, "signal"), "signal")
     return float(np.sum(rho / (1 + rho)) / np.sum(1 / (1 + rho)))
 
 
