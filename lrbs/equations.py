@@ -28,8 +28,7 @@ class Formula:
     id : str
         Number of the article in its archive, a dot, number of the equation there: ``"11260.3"``.
         Ids that begin with ``"lrbs."`` are results of this book.
-    title : str
-        What the equation gives, in words.
+    title : str, what the equation gives, in words
     function : str
         Import path of the function that computes it, such as ``"lrbs.step.optimal_lr"``.
     chapter : str

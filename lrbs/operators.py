@@ -82,8 +82,7 @@ class Diagonal(Operator):
     Parameters
     ----------
     values : array_like, shape (N,)
-    name : str, optional
-        What errors call them.
+    name : str, optional, what errors call them
     """
 
     def __init__(self, values: ArrayLike, name: str = "values") -> None:
@@ -121,8 +120,7 @@ class Dense(Operator):
     Parameters
     ----------
     matrix : array_like, shape (N, N)
-    name : str, optional
-        What errors call it.
+    name : str, optional, what errors call it
     """
 
     def __init__(self, matrix: ArrayLike, name: str = "matrix") -> None:
@@ -267,8 +265,7 @@ class Probed(MatrixFree):
 
     Parameters
     ----------
-    product : callable
-        A times a vector, symmetric.
+    product : callable, A times a vector, symmetric
     size : int, N
     probes : int
         Number of random sign vectors z; the diagonal is the mean of z * (A z).

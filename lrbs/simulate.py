@@ -45,10 +45,8 @@ class MeasuredStep(Step):
 
     Attributes
     ----------
-    alignment, curvature : ndarray
-        Means over the sample.
-    alignment_se, curvature_se : ndarray
-        Standard errors of the two means.
+    alignment, curvature : ndarray, means over the sample
+    alignment_se, curvature_se : ndarray, standard errors of the two means
     covariance : ndarray
         Covariance of the two means: both come from the same updates.
     """

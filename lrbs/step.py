@@ -43,7 +43,7 @@ def optimal_lr(alignment: ArrayLike, curvature: ArrayLike) -> Array:
 
 
 def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
-    """Expected decrease of the loss at the optimal learning rate, alignment^2 / (2 curvature).
+    """Expected loss decrease at the optimal rate, alignment^2 / (2 curvature). Source: 11280.9, 11280.14.
 
     Parameters
     ----------
@@ -52,8 +52,7 @@ def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
 
     Returns
     -------
-    ndarray
-        In units of the loss. Source: 11280.9, 11280.14.
+    ndarray, in units of the loss
 
     Raises
     ------
@@ -118,7 +117,7 @@ class Step:
         return loss_decrease(self.alignment, self.curvature)
 
     def loss_change(self, learning_rate: ArrayLike) -> Array:
-        """Expected change of the loss at a learning rate (negative where the step helps).
+        """Expected change of the loss, -eta alignment + eta^2/2 curvature. Source: 11285.2, 11260.2, 10542.8.
 
         Parameters
         ----------
@@ -126,8 +125,7 @@ class Step:
 
         Returns
         -------
-        ndarray
-            -eta * alignment + eta^2 / 2 * curvature. Source: 11285.2, 11260.2, 10542.8.
+        ndarray, negative where the step helps
         """
         eta = real_array(learning_rate, "learning_rate")
         return plain(-eta * self.alignment + eta**2 / 2 * self.curvature)

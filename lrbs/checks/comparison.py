@@ -17,10 +17,8 @@ class Comparison:
 
     Attributes
     ----------
-    quantity : str
-        What is compared, in words or short symbols.
-    formula : float
-        What the equation, or the book, says.
+    quantity : str, what is compared, in words or short symbols
+    formula : float, what the equation, or the book, says
     reference : float
         What simulation, linear algebra, quadrature or the literature says.
     standard_error : float, optional

@@ -44,10 +44,8 @@ class Erratum:
     says : str
         What they say in English; without a quotation, what the source says, in our words.
     finds : str
-    sure : str
-        How sure that is, and of what.
-    check : str
-        Name of the check that shows it.
+    sure : str, how sure that is, and of what
+    check : str, name of the check that shows it
     """
 
     where: str

@@ -84,7 +84,6 @@ def sample_batches(
     ----------
     data : Dataset
     batch_size : int
-        B, the number of samples in a batch.
     batches : tuple of int
         Shape of the array of batches; ``()`` for one.
     rng : int or numpy.random.Generator

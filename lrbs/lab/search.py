@@ -170,11 +170,8 @@ class _Line:
             for part in np.split(self.updates, range(rows, len(self.updates), rows))
         ]
         loss, slope, curvature = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return _Average(
-            rate,
-            *(self._mean(values)[0] for values in (loss, slope, curvature)),
-            *(self._mean(values)[1] for values in (loss, slope)),
-        )
+        (L, L_se), (s, s_se), (c, _) = (self._mean(values) for values in (loss, slope, curvature))
+        return _Average(rate, L, s, c, L_se, s_se)
 
     def _mean(self, values: Array) -> tuple[float, float]:
         """Mean and its standard error, once the part that follows the controls is taken away."""

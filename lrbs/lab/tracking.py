@@ -85,8 +85,7 @@ def noise_path(
     ----------
     network : Network
     weights : array_like, shape (points, N)
-    data : Dataset
-        The population.
+    data : Dataset, the population
     directions : int, optional
         How many per-sample gradients to look at; the relative error is about one over the square root.
     rng : int or numpy.random.Generator
@@ -105,12 +104,8 @@ def noise_path(
         squares = np.einsum("ij,ij->i", deviations, deviations)
         drawn = generator.choice(len(data), size=number, p=squares / squares.sum())
         units = deviations[drawn] / np.sqrt(squares[drawn, None])
-        bends = np.concatenate(
-            [
-                network.loss_along(np.broadcast_to(point, part.shape), data, part).curvature
-                for part in np.split(units, range(network.block(data), number, network.block(data)))
-            ]
-        )
+        parts = np.split(units, range(network.block(data), number, network.block(data)))
+        bends = np.concatenate([network.loss_along(point, data, part).curvature for part in parts])
         loss, _, gHg = network.loss_along(point, data, g)
         trace = squares.mean()
         spread = bends.std(ddof=1) / np.sqrt(number)
@@ -131,8 +126,7 @@ class RunLog:
         |m|, of the average of gradients with the rule's own memory, corrected for its start.
     update_rms : ndarray
         Root mean square of the update over coordinates, before the learning rate.
-    moments : ndarray of int, shape (points,)
-        Numbers of steps after which weights were kept.
+    moments : ndarray of int, shape (points,), numbers of steps after which weights were kept
     weights : ndarray, shape (points, N)
     """
 
@@ -161,10 +155,8 @@ def follow(
     ----------
     network : Network
     weights : array_like, shape (N,)
-    data : Dataset
-        Batches are drawn from it with replacement.
-    rule : UpdateRule
-        Its averages start from zero.
+    data : Dataset, batches are drawn from it with replacement
+    rule : UpdateRule, its averages start from zero
     learning_rate : float
     batch_size : int, even, for the two halves
     moments : array_like of int
@@ -184,7 +176,9 @@ def follow(
     """
     w = vector(weights, "weights", network.size).copy()
     rate = float(positive(learning_rate, "learning_rate", ndim=0))
-    half = _half(batch_size)
+    half, odd = divmod(count(batch_size, "batch_size", least=2), 2)
+    if odd:
+        raise ValueError(f"batch_size must be even, for two halves; got {batch_size}")
     places = np.asarray(moments)
     if places.ndim != 1 or not places.size or places.dtype.kind not in "iu" or (np.diff(places) <= 0).any():
         raise ValueError(f"moments must be increasing integers; got {moments!r}")
@@ -212,13 +206,6 @@ def follow(
         rows.append((np.linalg.norm(g), of_halves, settled, root_mean_square(u)))
     gradient, halved, momentum, rms = np.array(rows, dtype=np.float64).reshape(-1, 4).T
     return RunLog(gradient, halved, momentum, rms, places, np.array(kept))
-
-
-def _half(batch_size: int) -> int:
-    size = count(batch_size, "batch_size", least=2)
-    if size % 2:
-        raise ValueError(f"batch_size must be even, for two halves; got {size}")
-    return size // 2
 
 
 def half_gradients(

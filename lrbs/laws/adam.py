@@ -64,8 +64,7 @@ def second_average(
     gradient, variance : array_like
         Mean and variance of the batch gradient, by coordinate; broadcast.
     beta2 : float, in [0, 1)
-    steps : int or inf
-        Since the start from zero.
+    steps : int or inf, since the start from zero
 
     Returns
     -------

@@ -81,8 +81,7 @@ def adam_law(model: LocalModel, beta1: float) -> ScalarLaw:
     ----------
     model : LocalModel
         Its Hessian must have a diagonal; its covariance enters through B_simple alone.
-    beta1 : float
-        In [0, 1); at 0 the law is that of SignSGD.
+    beta1 : float, in [0, 1); at 0 the law is that of SignSGD
 
     Returns
     -------

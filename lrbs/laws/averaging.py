@@ -52,8 +52,7 @@ def ema_weights(decay: float, steps: int) -> Array:
 
     Parameters
     ----------
-    decay : float
-        Coefficient in [0, 1), such as Adam's beta_1.
+    decay : float, coefficient in [0, 1), such as Adam's beta_1
     steps : int, length of the history
 
     Returns
@@ -128,8 +127,7 @@ def ema_gain(decay: float, steps: float = math.inf) -> float:
     Parameters
     ----------
     decay : float, in [0, 1)
-    steps : int or inf
-        The stationary state unless told.
+    steps : int or inf, the stationary state unless told
 
     Returns
     -------

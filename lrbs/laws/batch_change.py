@@ -113,8 +113,7 @@ def decay_for_time_scale(
     ----------
     weight_decay : float
         lambda >= 0, of a rule that multiplies weights by 1 - eta lambda each step: AdamW, SGD, Muon.
-    learning_rate, new_learning_rate : float
-        Before and after the change.
+    learning_rate, new_learning_rate : float, before and after the change
     growth : float, k, new batch size over old
 
     Returns
@@ -132,8 +131,7 @@ def decay_for_time_scale(
     >>> decay_for_time_scale(0.1, 3e-4, 6e-4, growth=4)
     0.2
     """
-    ratio = float(positive(learning_rate, "learning_rate", 0)) / float(
-        positive(new_learning_rate, "new_learning_rate", 0)
-    )
+    before = float(positive(learning_rate, "learning_rate", 0))
+    ratio = before / float(positive(new_learning_rate, "new_learning_rate", 0))
     old = non_negative(weight_decay, "weight_decay")
     return math.prod([old, ratio, float(positive(growth, "growth", 0))])

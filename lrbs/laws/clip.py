@@ -68,8 +68,7 @@ def clip_mean(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
     ----------
     mean, deviation : array_like
         Of x; a deviation of a batch gradient is sigma/sqrt(B). Deviations may be zero.
-    epsilon : float
-        Zero or more; zero gives the mean of the sign.
+    epsilon : float, zero or more; zero gives the mean of the sign
 
     Returns
     -------
@@ -95,8 +94,7 @@ def clip_square(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
     Parameters
     ----------
     mean, deviation : array_like, mu and sigma of x, broadcast
-    epsilon : float
-        Where the clip begins.
+    epsilon : float, where the clip begins
 
     Returns
     -------
@@ -132,8 +130,7 @@ def clip_mean_by_slope(mean: ArrayLike, deviation: ArrayLike, epsilon: float) ->
     Parameters
     ----------
     mean, deviation : array_like, mu and sigma > 0 of x, broadcast
-    epsilon : float
-        Where the clip begins; positive.
+    epsilon : float, where the clip begins; positive
 
     Returns
     -------

@@ -70,8 +70,7 @@ class Cluster:
 
         Parameters
         ----------
-        batch_size : array_like
-            In samples, at least `local_batch_size`.
+        batch_size : array_like, in samples, at least `local_batch_size`
 
         Returns
         -------

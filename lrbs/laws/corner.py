@@ -48,9 +48,8 @@ def corner_law(
     >>> [round(float(corner_law(B, 1.0, corner=256)), 6) for B in (16, 256, 4096)]
     [0.125, 1.0, 1.0]
     """
-    below = positive(exponent, "exponent") * np.log(
-        positive(batch_size, "batch_size") / positive(corner, "corner")
-    )
+    share = positive(batch_size, "batch_size") / positive(corner, "corner")
+    below = positive(exponent, "exponent") * np.log(share)
     if np.isposinf(sharpness):
         log = np.minimum(below, 0.0)
     else:
@@ -114,10 +113,9 @@ class Run:
             If an argument is not positive.
         """
         B, eta = positive(batch_size, "batch_size"), positive(learning_rate, "learning_rate")
-        left = (
-            self.distance * (B**self.progress_batch_exponent / (eta * self.tokens)) ** self.progress_exponent
-        )
+        way = B**self.progress_batch_exponent / (eta * self.tokens)
         cloud = self.noise * (eta / B**self.noise_batch_exponent) ** self.noise_exponent
+        left = self.distance * way**self.progress_exponent
         return plain(np.where(eta > self.max_rate, np.inf, left + cloud))
 
     @property
@@ -143,8 +141,7 @@ class Run:
 
         Parameters
         ----------
-        batch_size : array_like
-            In the unit of `tokens`, positive.
+        batch_size : array_like, in the unit of `tokens`, positive
 
         Returns
         -------
@@ -176,7 +173,5 @@ class Run:
     @property
     def _balance(self) -> float:
         """r alpha + s p."""
-        return (
-            self.progress_batch_exponent * self.progress_exponent
-            + self.noise_batch_exponent * self.noise_exponent
-        )
+        r, s = self.progress_batch_exponent, self.noise_batch_exponent
+        return r * self.progress_exponent + s * self.noise_exponent

@@ -96,12 +96,9 @@ class SaturationFit:
         In units of the learning rate, in samples, and a number.
     covariance : ndarray, shape (3, 3)
         Of (ln limit, ln noise_scale, ln exponent), from the curvature at the best fit.
-    residuals : ndarray, shape (n,)
-        ln learning_rate minus the curve.
-    freedom : int
-        Number of points less that of what was fitted.
-    search : object
-        The sums of squares, from which intervals come.
+    residuals : ndarray, shape (n,), ln learning_rate minus the curve
+    freedom : int, number of points less that of what was fitted
+    search : object, the sums of squares, from which intervals come
     """
 
     limit: float
@@ -290,9 +287,8 @@ class _Search:
         corner = min(self.line(np.minimum(logs, at))[1] for at in _axis(np.sort(logs)[[1, -1]], 99))
         better = n * np.log(max(min(self.least, corner), n * ROUNDING**2) / bent)
         curved = n > 3 and (flat / bent - 1) * (n - 3) / 2 > fdtri(2, n - 3, 0.99)
-        fallen = (
-            -arch[2] * (logs.max() - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))
-        )  # in units of the scatter
+        # In units of the scatter.
+        fallen = -arch[2] * (logs.max() - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))
         if logs.min() < peak < logs.max() and curved and better > FALLS and fallen > FALLEN:
             raise ValueError(
                 f"learning_rate must not fall again; that of {what} peaks near B = {np.exp(peak):.3g}, and "
@@ -330,9 +326,9 @@ class _Search:
             levels, sums = self.left(*np.meshgrid(*axes))
             inside = sums <= allowed
             columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
-            touched = np.array(
-                [[columns[0] == 0, columns[-1] == 160], [rows[0] == 0, rows[-1] == len(axes[1]) - 1]]
-            ) & (box != self.box)
+            last = len(axes[1]) - 1
+            ends = np.array([[columns[0] == 0, columns[-1] == 160], [rows[0] == 0, rows[-1] == last]])
+            touched = ends & (box != self.box)
             if not touched.any():
                 break
             box += touched * (box[:, 1] - box[:, 0])[:, None] * np.array([-1, 1])

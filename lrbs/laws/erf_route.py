@@ -72,8 +72,7 @@ def erf_route_step(model: LocalModel, batch_size: ArrayLike) -> Step:
 
     Parameters
     ----------
-    model : LocalModel
-        Its covariance counts by its diagonal alone.
+    model : LocalModel, its covariance counts by its diagonal alone
     batch_size : array_like
 
     Returns

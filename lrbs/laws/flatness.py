@@ -25,8 +25,7 @@ def newton_covariance(model: LocalModel, batch_size: float, learning_rate: float
 
     Parameters
     ----------
-    model : LocalModel
-        Its Hessian must be small enough to invert.
+    model : LocalModel, its Hessian must be small enough to invert
     batch_size, learning_rate : float, positive
 
     Returns
@@ -50,8 +49,7 @@ def newton_noise_scale(model: LocalModel) -> float:
 
     Parameters
     ----------
-    model : LocalModel
-        Its Hessian must be small enough to invert.
+    model : LocalModel, its Hessian must be small enough to invert
 
     Returns
     -------

@@ -32,8 +32,7 @@ def newton_schulz(matrix: ArrayLike, steps: int = 5, coefficients: Sequence[floa
     Parameters
     ----------
     matrix : array_like, shape (..., n, m), not zero
-    steps : int
-        Muon takes five.
+    steps : int, Muon takes five
     coefficients : sequence of three floats, a, b, c
 
     Returns

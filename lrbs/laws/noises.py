@@ -45,8 +45,7 @@ class Noise:
 
         Parameters
         ----------
-        ratio : array_like
-            Mean over deviation.
+        ratio : array_like, mean over deviation
 
         Returns
         -------

@@ -15,8 +15,7 @@ def max_lr_from_search(batch_size: ArrayLike, found_lr: ArrayLike, noise_scale: 
     Parameters
     ----------
     batch_size : array_like, B_0 of the search, in samples
-    found_lr : array_like
-        Its result.
+    found_lr : array_like, its result
     noise_scale : array_like
         B_noise; the source puts B_simple in its place. :func:`lrbs.saturation` gives the learning rate at
         other batch sizes.
@@ -64,8 +63,7 @@ def kept_progress(fraction: ArrayLike) -> Array:
 
     Parameters
     ----------
-    fraction : array_like
-        x, of the optimal learning rate.
+    fraction : array_like, x, of the optimal learning rate
 
     Returns
     -------

@@ -164,8 +164,7 @@ def sgd_cloud(
     start : array_like, shape (N,)
     batch_size, learning_rate : array_like, positive, a number, or one for each step
     steps : int
-    start_variance : array_like, shape (N,)
-        Of the starting points; none unless told.
+    start_variance : array_like, shape (N,), of the starting points; none unless told
 
     Returns
     -------

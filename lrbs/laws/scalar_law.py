@@ -58,10 +58,8 @@ class ScalarLaw:
 
         Parameters
         ----------
-        model : LocalModel
-            Its Hessian must have a diagonal.
-        noise_scale : float, optional
-            The model's B_simple unless told.
+        model : LocalModel, its Hessian must have a diagonal
+        noise_scale : float, optional, the model's B_simple unless told
 
         Returns
         -------

@@ -27,8 +27,7 @@ def linear_warmup(step: ArrayLike, warmup_steps: float, target_lr: float) -> Arr
     Parameters
     ----------
     step : array_like, t >= 0
-    warmup_steps : float
-        Step at which the target is reached; positive.
+    warmup_steps : float, step at which the target is reached; positive
     target_lr : float, positive
 
     Returns
@@ -59,8 +58,7 @@ def warmup_displacement(
 
     Parameters
     ----------
-    step : array_like
-        Number of steps taken.
+    step : array_like, number of steps taken
     warmup_steps, target_lr : float
     gradient_length : float, mean length of a batch gradient
 
@@ -164,8 +162,7 @@ def growing_batch_size(step: ArrayLike, start: float, growth: float) -> Array:
     Parameters
     ----------
     step : array_like
-    start : float
-        Batch size at step 0.
+    start : float, batch size at step 0
     growth : float, r > 1
 
     Returns
@@ -187,8 +184,7 @@ def noise_aware_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayL
 
     Parameters
     ----------
-    batch_size, max_lr, noise_scale : array_like
-        Each a number or one for each step; broadcast.
+    batch_size, max_lr, noise_scale : array_like, each a number or one for each step; broadcast
 
     Returns
     -------

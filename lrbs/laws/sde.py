@@ -135,7 +135,6 @@ def sde_runs(
     path = np.empty((count(steps, "steps") + 1, count(runs, "runs"), origin.size))
     path[0] = origin
     for t in range(steps):
-        path[t + 1] = sde_step(
-            path[t], drift(path[t]), diffusion, time_step, generator.standard_normal(path[t].shape)
-        )
+        z = generator.standard_normal(path[t].shape)
+        path[t + 1] = sde_step(path[t], drift(path[t]), diffusion, time_step, z)
     return path

@@ -36,10 +36,8 @@ def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) 
     >>> float(saturation(100, limit=0.5, noise_scale=100))
     0.25
     """
-    return plain(
-        real_array(limit, "limit")
-        / (1 + positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size"))
-    )
+    ratio = positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size")
+    return plain(real_array(limit, "limit") / (1 + ratio))
 
 
 def linear(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> Array:

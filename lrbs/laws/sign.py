@@ -55,8 +55,7 @@ def independent_second_moment(sign_means: ArrayLike) -> Array:
 
     Parameters
     ----------
-    sign_means : array_like, shape (N,)
-        Means mu_i, whichever form they come from.
+    sign_means : array_like, shape (N,), means mu_i, whichever form they come from
 
     Returns
     -------
@@ -110,10 +109,8 @@ def sign_mean_series(mean: float, deviation: float, terms: int) -> float:
 
     Parameters
     ----------
-    mean, deviation : float
-        mu and sigma of the number.
-    terms : int
-        How many, at least 1.
+    mean, deviation : float, mu and sigma of the number
+    terms : int, how many, at least 1
 
     Returns
     -------
@@ -141,10 +138,8 @@ def sign_correction(mean: ArrayLike, deviation: ArrayLike, third_moment: ArrayLi
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma of the number, not both 0.
-    third_moment : array_like
-        E[x^3], of whatever distribution.
+    mean, deviation : array_like, mu and sigma of the number, not both 0
+    third_moment : array_like, E[x^3], of whatever distribution
 
     Returns
     -------

@@ -58,8 +58,7 @@ def correlation_factor(model: LocalModel) -> float:
 
     Parameters
     ----------
-    model : LocalModel
-        With a Hessian whose diagonal is known.
+    model : LocalModel, with a Hessian whose diagonal is known
 
     Returns
     -------

@@ -64,8 +64,7 @@ def searched_peak(model: LocalModel, rule: UpdateRule | None = None, method: Met
     Parameters
     ----------
     model : LocalModel
-    rule : UpdateRule, optional
-        SignSGD unless told.
+    rule : UpdateRule, optional, SignSGD unless told
     method : callable
         An approximation, such as :func:`lrbs.exact`.
 

@@ -63,8 +63,7 @@ def simulated_updates(
     deviation : array_like
         Its standard deviation, broadcast against `gradient`.
     rng : int or numpy.random.Generator
-    steps : int, optional
-        The rule's `horizon` unless told.
+    steps : int, optional, the rule's `horizon` unless told
 
     Returns
     -------

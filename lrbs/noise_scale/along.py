@@ -17,8 +17,7 @@ def noise_scales(models: Iterable[LocalModel]) -> Array:
 
     Parameters
     ----------
-    models : iterable of LocalModel
-        In the order of training.
+    models : iterable of LocalModel, in the order of training
 
     Returns
     -------

@@ -45,8 +45,7 @@ def noise_scale_from_momentum(
         of clipped gradients.
     momentum : float
     batch_size : float, in `unit`
-    unit : str, optional
-        What `batch_size` counts.
+    unit : str, optional, what `batch_size` counts
     skip_nonfinite : bool, optional
         Leave out steps with inf or nan, which an optimiser under mixed precision skips too; count them.
 
@@ -93,8 +92,7 @@ def noise_scale_from_update_rms(
     batch_size : float, in `unit`
     beta2 : float, optional
         If given, the level of pure noise is corrected for the fluctuations of v (11267.tfinite).
-    unit : str, optional
-        What `batch_size` counts.
+    unit : str, optional, what `batch_size` counts
     skip_nonfinite : bool, optional
         Leave out steps with inf or nan, and count them in `skipped`.
 

@@ -32,8 +32,7 @@ class Norm(Protocol):
 
         Parameters
         ----------
-        rows : ndarray, shape (k, N)
-            Gradients, or what they deviate by.
+        rows : ndarray, shape (k, N), gradients, or what they deviate by
 
         Returns
         -------
@@ -45,8 +44,7 @@ class Norm(Protocol):
 
         Parameters
         ----------
-        mean : ndarray, shape (N,)
-            Of the gradients.
+        mean : ndarray, shape (N,), of the gradients
         second : ndarray
             What `square` gives for deviations of single gradients, on average.
         count : float
@@ -179,9 +177,6 @@ class Nuclear(Norm):
                 f"shapes must add up to gradients of size {rows.shape[1]}; they make {sum(sizes)}"
             )
         parts = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
-        matrices = [
-            part.reshape(-1, *shape)
-            for part, shape in zip(parts, self.shapes, strict=True)
-            if len(shape) == 2
-        ]
+        layers = [(part, shape) for part, shape in zip(parts, self.shapes, strict=True) if len(shape) == 2]
+        matrices = [part.reshape(-1, *shape) for part, shape in layers]
         return [D if D.shape[1] <= D.shape[2] else D.swapaxes(1, 2) for D in matrices]

@@ -19,8 +19,7 @@ class AdamState(NamedTuple):
     ----------
     first, second : ndarray, shape (..., N)
         Averages of the gradient and of its square, from zero, not corrected.
-    steps : int
-        How many they hold.
+    steps : int, how many they hold
     """
 
     first: Array

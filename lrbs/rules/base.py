@@ -66,6 +66,9 @@ class UpdateRule(Protocol):
 class Rule(UpdateRule):
     """Base of the rules: acting on a history is a fold of `update`."""
 
+    def __init__(self) -> None:
+        """Nothing to hold; that of a protocol would take anything."""
+
     def __call__(self, gradients: ArrayLike) -> Array:
         """Update after a history of gradients; refused without a step, or if an entry is not finite."""
         history = checked_history(gradients)

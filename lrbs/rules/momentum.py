@@ -123,8 +123,7 @@ class SGD(Momentum):
     ----------
     momentum : float
         beta in [0, 1), of the normalised average of gradients; 0 for none.
-    nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t.
+    nesterov : bool, act on momentum * m_t + (1 - momentum) * g_t
 
     Raises
     ------
@@ -154,8 +153,7 @@ class SignSGD(Momentum):
     Parameters
     ----------
     momentum : float, in [0, 1), of the normalised average
-    nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t.
+    nesterov : bool, act on momentum * m_t + (1 - momentum) * g_t
 
     Raises
     ------
@@ -178,8 +176,7 @@ class SoftSignSGD(Momentum):
     ----------
     epsilon : float, in units of the gradient, >= 0
     momentum : float, in [0, 1), of the normalised average
-    nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t.
+    nesterov : bool, act on momentum * m_t + (1 - momentum) * g_t
 
     Raises
     ------
@@ -240,8 +237,7 @@ class Preconditioned(Momentum):
     operator : array_like, LinearOperator or callable
         P, symmetric: 1-D means diagonal, 2-D dense, a function is P times a vector.
     momentum : float, in [0, 1), of the normalised average
-    nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t.
+    nesterov : bool, act on momentum * m_t + (1 - momentum) * g_t
 
     Raises
     ------

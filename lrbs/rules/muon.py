@@ -21,8 +21,7 @@ class Muon(Momentum):
     shape : tuple of int
         Rows and columns of the weight matrix that the N parameters form, row by row.
     momentum : float, in [0, 1), of the normalised average
-    nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t.
+    nesterov : bool, act on momentum * m_t + (1 - momentum) * g_t
 
     Raises
     ------

@@ -107,8 +107,7 @@ def noise_scale_from_overhead(
 
     Parameters
     ----------
-    batch_size, reference_batch_size : array_like
-        Where the overhead is x, and B_0; in samples.
+    batch_size, reference_batch_size : array_like, where the overhead is x, and B_0; in samples
     overhead : array_like, x > 0
 
     Returns

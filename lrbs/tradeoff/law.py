@@ -71,8 +71,7 @@ def hyperbola(
 
     Parameters
     ----------
-    steps : array_like
-        S, all above `min_steps`.
+    steps : array_like, S, all above `min_steps`
     min_steps, min_examples : array_like
         The two limits S_min and E_min, positive; E_min / S_min is the noise scale.
     product : array_like, optional

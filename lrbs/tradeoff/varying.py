@@ -147,9 +147,7 @@ def run_length(batch_size: ArrayLike, noise_scale: ArrayLike, progress: ArrayLik
     """
     scale = positive(vector(noise_scale, "noise_scale"), "noise_scale")
     ds = np.broadcast_to(positive(progress, "progress"), scale.shape)
-    return RunLength(
-        float(np.sum(steps(batch_size, ds, scale))), float(np.sum(examples(batch_size, ds, scale)))
-    )
+    return RunLength(*(float(np.sum(each(batch_size, ds, scale))) for each in (steps, examples)))
 
 
 def noiseless_steps(loss: ArrayLike, max_loss_decrease: ArrayLike) -> Array:
@@ -157,8 +155,7 @@ def noiseless_steps(loss: ArrayLike, max_loss_decrease: ArrayLike) -> Array:
 
     Parameters
     ----------
-    loss : array_like, shape (points,)
-        Falling along the run.
+    loss : array_like, shape (points,), falling along the run
     max_loss_decrease : array_like, shape (points,)
         That of one step with the exact gradient, at each point (``LocalModel.max_loss_decrease``).
 
