@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 from scipy.special import erf
 
-from lrbs.approximations import mean_field
+from lrbs import SGD, Adam, LocalModel, SignSGD, mean_field
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import SIGNALS, equal_signal_model
 from lrbs.laws.adam import mean_update, second_average, second_moment, square_from_mean, square_update
@@ -14,9 +14,8 @@ from lrbs.laws.adam_curves import adam_law, full_momentum_lr
 from lrbs.laws.adam_finite import corrected_mean
 from lrbs.laws.averaging import averaged_mean, ema_weights
 from lrbs.laws.update_rms import simulated_updates
-from lrbs.model import LocalModel
 from lrbs.normal import adam_moments
-from lrbs.rules import SGD, Adam, SignSGD, adamw_step
+from lrbs.rules import adamw_step
 
 
 @check("Monte Carlo")

@@ -6,17 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrbs.approximations import exact, scalar_mean_field
+from lrbs import Adam, LocalModel, exact, expected_step, scalar_mean_field, simulated_step
 from lrbs.checks.comparison import Comparison
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import equal_signal_model, lowest, minimised_loss, models_of_one_trace, unit_law
 from lrbs.laws.adam import mean_update, second_average
 from lrbs.laws.adam_curves import adam_law, full_momentum_lr, scalar_mean_update
 from lrbs.laws.scalar_law import ScalarLaw
-from lrbs.model import LocalModel
-from lrbs.rules import Adam
-from lrbs.simulate import simulated_step
-from lrbs.step import expected_step
 from lrbs.validation import Array
 
 

@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from lrbs.approximations import exact
+from lrbs import SGD, exact, expected_step
 from lrbs.checks.evidence import Rows, check, near
 from lrbs.checks.problems import small_network
 from lrbs.lab import local_model
 from lrbs.laws.spectrum import correlation_factor
-from lrbs.rules import SGD
-from lrbs.step import expected_step
 
 
 @check("Monte Carlo")

@@ -7,17 +7,16 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import erf
 
-from lrbs.approximations import ERF_SLOPE, exact, mean_field, older_route, scalar_mean_field
+from lrbs import LocalModel, SignSGD, SoftSignSGD, exact, expected_step, mean_field, scalar_mean_field
+from lrbs.approximations import ERF_SLOPE, older_route
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import dense_model, independent_model, quadratic_loss, soft_moments
 from lrbs.laws.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
 from lrbs.laws.softsign import rescaled_softsign, soft_law, soft_noise_scale
-from lrbs.model import LocalModel
 from lrbs.normal import softsign_mean, softsign_square
 from lrbs.operators import Diagonal
-from lrbs.rules import SignSGD, SoftSignSGD, softsign
+from lrbs.rules import softsign
 from lrbs.simulate import draw_gradients
-from lrbs.step import expected_step
 from lrbs.validation import Array
 
 # Signal a and softness b in units of the noise: from the first slope to the last bend.

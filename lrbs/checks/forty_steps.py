@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrbs import SGD, Adam, LocalModel, Muon, SignSGD, UpdateRule, expected_step, step_from_updates
 from lrbs.checks.evidence import Rows, check, missed
 from lrbs.checks.problems import dense_model, quadratic_loss
 from lrbs.lab import Dataset, Sweep, TanhNetwork, batch_gradients, digits, local_model, sweep, train
 from lrbs.laws.several_steps import loss_after_steps
-from lrbs.model import LocalModel
-from lrbs.rules import SGD, Adam, Layerwise, Muon, SignSGD, UpdateRule
-from lrbs.simulate import draw_gradients, step_from_updates
-from lrbs.step import expected_step
+from lrbs.rules import Layerwise
+from lrbs.simulate import draw_gradients
 from lrbs.validation import Array, vector
 
 

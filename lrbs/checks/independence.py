@@ -7,17 +7,14 @@ from scipy.integrate import quad
 from scipy.special import erf, ndtr
 from scipy.stats import norm
 
-from lrbs.approximations import correlated_scalar_mean_field, exact, mean_field
+from lrbs import Adam, LocalModel, SignSGD, exact, expected_step, mean_field, simulated_step
+from lrbs.approximations import correlated_scalar_mean_field
 from lrbs.checks.comparison import Comparison
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import equal_partners, noise_along_curvature, two_coordinates
 from lrbs.laws.correlation import arcsine_trace, correlated_law, correlation_trace
-from lrbs.model import LocalModel
 from lrbs.normal import sign_product_mean
 from lrbs.operators import Dense
-from lrbs.rules import Adam, SignSGD
-from lrbs.simulate import simulated_step
-from lrbs.step import expected_step
 from lrbs.validation import Array
 
 

@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from lrbs.approximations import exact
+from lrbs import SGD, LocalModel, SignSGD, exact
 from lrbs.checks.evidence import Rows, check, holds, missed, stated
 from lrbs.checks.problems import dense_model, unequal_signals
 from lrbs.laws.averaging import ema_noise_factor
 from lrbs.laws.sign import mean_field_sign
 from lrbs.laws.update_rms import momentum_norm, signal_seen_by_rms
-from lrbs.model import LocalModel
 from lrbs.noise_scale.batch_sizes import noise_scale_from_batch_sizes
 from lrbs.noise_scale.estimate import NoiseScaleEstimate, spread
 from lrbs.noise_scale.gradients import noise_scale_from_workers
@@ -17,7 +16,6 @@ from lrbs.noise_scale.norms import L1, Euclidean, Nuclear, sign_alignment_floor
 from lrbs.noise_scale.running import RunningNoiseScale, two_batch_moments
 from lrbs.noise_scale.samples import noise_scale_from_samples
 from lrbs.operators import Diagonal
-from lrbs.rules import SGD, SignSGD
 from lrbs.simulate import draw_gradients
 
 

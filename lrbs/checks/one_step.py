@@ -2,13 +2,12 @@
 
 import numpy as np
 
+from lrbs import Adam, SignSGD, UpdateRule, expected_step
 from lrbs.checks.evidence import Rows, check, missed
 from lrbs.checks.problems import small_network
 from lrbs.lab import TanhNetwork, digits, local_model, survey_steps, train
 from lrbs.laws.spectrum import noise_spectrum
 from lrbs.operators import trace_product
-from lrbs.rules import Adam, SignSGD, UpdateRule
-from lrbs.step import expected_step
 
 
 @check("identity")

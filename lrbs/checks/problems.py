@@ -11,15 +11,14 @@ from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 from scipy.stats import norm
 
+from lrbs import LocalModel, SoftSignSGD, UpdateRule, searched_lr
 from lrbs.laws.adam_curves import adam_law
 from lrbs.laws.flatness import generalisation_gap
 from lrbs.laws.muon import muon_hessian
 from lrbs.laws.scalar_law import ScalarLaw
-from lrbs.model import LocalModel
 from lrbs.moments import Method
 from lrbs.operators import Diagonal
-from lrbs.rules import SoftSignSGD, UpdateRule
-from lrbs.simulate import draw_gradients, searched_lr
+from lrbs.simulate import draw_gradients
 from lrbs.validation import Array
 
 if TYPE_CHECKING:

@@ -6,29 +6,12 @@ from functools import partial
 import numpy as np
 from scipy.optimize import brentq
 
+from lrbs import SGD, LocalModel, SignSGD, expected_step, laws, measured_step
 from lrbs.checks.evidence import Rows, check, missed, near, stated
 from lrbs.checks.problems import dense_model, lowest, minimised_loss, quadratic_loss
 from lrbs.checks.runs import sgd_to_target, slow_runs
-from lrbs.laws.clock import Cluster
-from lrbs.laws.practice import cautious_lr, kept_progress, max_lr_from_search
-from lrbs.laws.quadratic import Quadratic, sgd_cloud
-from lrbs.laws.scaling import linear_rule, rms_update_length, update_length
-from lrbs.laws.schedules import (
-    adaptive_batch_size,
-    cosine,
-    growing_batch_size,
-    linear_warmup,
-    matching_warmup,
-    noise_aware_lr,
-    warmup_displacement,
-    warmup_weight,
-)
-from lrbs.laws.sgd import saturation
-from lrbs.model import LocalModel
 from lrbs.noise_scale import noise_scale_from_workers, noise_scales
-from lrbs.rules import SGD, SignSGD
-from lrbs.simulate import draw_gradients, measured_step
-from lrbs.step import expected_step
+from lrbs.simulate import draw_gradients
 from lrbs.tradeoff import fit_tradeoff, frugal_batch_size, steps, tradeoff_product
 from lrbs.validation import Array
 
@@ -46,13 +29,13 @@ def first_step_on_digits() -> Rows:
     squares = {}
     for batch_size in (4, 32, 256):
         gradients = batch_gradients(network, start, data, batch_size, 300, rng=2)
-        squares[batch_size] = update_length(0.1, gradients) ** 2
-        formula = float(rms_update_length(model, batch_size, 0.1)) ** 2
+        squares[batch_size] = laws.update_length(0.1, gradients) ** 2
+        formula = float(laws.rms_update_length(model, batch_size, 0.1)) ** 2
         yield f"squared length, η = 0.1, B = {batch_size}", formula, squares[batch_size]
     moved = start - 0.1 * gradients[0]
-    yield "one step", update_length(0.1, gradients[0]), np.linalg.norm(moved - start)
-    rate = float(linear_rule(0.1, 64))
-    growth = float(rms_update_length(model, 256, rate) / rms_update_length(model, 4, 0.1))
+    yield "one step", laws.update_length(0.1, gradients[0]), np.linalg.norm(moved - start)
+    rate = float(laws.linear_rule(0.1, 64))
+    growth = float(laws.rms_update_length(model, 256, rate) / laws.rms_update_length(model, 4, 0.1))
     yield stated("linear rule, batch x 64: length times", 20.2, growth, 0.05)
 
 
@@ -62,7 +45,7 @@ def warmup_values() -> Rows:
     places = np.array([0.0, 1.0, 37.0, 100.0, 250.0])
     expected = np.interp(places, [0, 100, 1000], [0, 0.3, 0.3])
     for t, value in zip(places, expected, strict=True):
-        yield near(f"t = {t:g} of 100", linear_warmup(t, 100, 0.3), value, absolute=True)
+        yield near(f"t = {t:g} of 100", laws.linear_warmup(t, 100, 0.3), value, absolute=True)
 
 
 @check(
@@ -72,9 +55,9 @@ def warmup_values() -> Rows:
 def warmup_displacement_bound() -> Rows:
     """Sums of the schedule, and paths of gradients of length 1: all one way, and all ways."""
     total = 100
-    rates = linear_warmup(np.arange(total + 1), total, 1.0)
+    rates = laws.linear_warmup(np.arange(total + 1), total, 1.0)
     sums = {first: float(rates[first : first + total].sum()) for first in (0, 1)}
-    bound = float(warmup_displacement(total, total, 1.0, 1.0))
+    bound = float(laws.warmup_displacement(total, total, 1.0, 1.0))
     rng = np.random.default_rng(3)
     ways = rng.standard_normal((400, total, 40))
     ways /= np.linalg.norm(ways, axis=-1, keepdims=True)
@@ -82,9 +65,9 @@ def warmup_displacement_bound() -> Rows:
     squares = np.sum(path**2, axis=-1)
     exact = np.cumsum(rates[:total] ** 2)
     slope = np.log(exact[total - 1] / exact[19]) / 2 / np.log(total / 20)
-    over = [float(warmup_weight(t, total, first=1) / (t**2 / (2 * total))) for t in (1, 10)]
-    yield "sum from s = 0, t = T = 100", warmup_weight(total, total), sums[0]
-    yield "sum from s = 1", warmup_weight(total, total, first=1), sums[1]
+    over = [float(laws.warmup_weight(t, total, first=1) / (t**2 / (2 * total))) for t in (1, 10)]
+    yield "sum from s = 0, t = T = 100", laws.warmup_weight(total, total), sums[0]
+    yield "sum from s = 1", laws.warmup_weight(total, total, first=1), sums[1]
     yield near("one way: bound t²/(2T)", bound, sums[0], tolerance=0.011)
     yield stated("from s = 1, t = 1: times the bound", 2.0, over[0], 1e-9)
     yield stated("from s = 1, t = 10: times the bound", 1.1, over[1], 1e-9)
@@ -97,9 +80,9 @@ def warmup_displacement_bound() -> Rows:
 @check("approximation", where="against the sum from s = 0, as the source counts")
 def warmup_as_long_as_one_step() -> Rows:
     """The T at which the bound is one step, by a root; the exact sums say 3 or 1."""
-    root = brentq(lambda T: float(warmup_displacement(T, T, 1.0, 1.0)) - 1, 0.1, 50)
-    from_0, from_1 = (brentq(lambda T, k=k: float(warmup_weight(T, T, k)) - 1, 0.5, 50) for k in (0, 1))
-    T = float(matching_warmup())
+    root = brentq(lambda T: float(laws.warmup_displacement(T, T, 1.0, 1.0)) - 1, 0.1, 50)
+    from_0, from_1 = (brentq(lambda T, k=k: float(laws.warmup_weight(T, T, k)) - 1, 0.5, 50) for k in (0, 1))
+    T = float(laws.matching_warmup())
     yield "T from t²/(2T)", T, root
     yield missed("T from the sum, s from 0", T, from_0, -1 / 3)
     yield missed("T from the sum, s from 1", T, from_1, 1.0)
@@ -113,9 +96,9 @@ def cosine_values() -> Rows:
     """Against the squared cosine of half the angle, and its mean along the run."""
     t = np.array([0.0, 250.0, 500.0, 900.0, 1000.0])
     other = 0.01 + 0.09 * np.cos(np.pi * t / 2000) ** 2
-    fine = cosine((np.arange(10_000) + 0.5) / 10, 1000, 0.1, 0.01)
+    fine = laws.cosine((np.arange(10_000) + 0.5) / 10, 1000, 0.1, 0.01)
     for a, b in zip(t, other, strict=True):
-        yield f"t = {a:g} of 1000", cosine(a, 1000, 0.1, 0.01), b
+        yield f"t = {a:g} of 1000", laws.cosine(a, 1000, 0.1, 0.01), b
     yield "mean over the run", 0.055, fine.mean()
 
 
@@ -125,10 +108,10 @@ def cosine_values() -> Rows:
 )
 def growing_batch_against_decay() -> Rows:
     """One eta/B at every step, by growing B or by shrinking eta: the second freezes, its sum is finite."""
-    quadratic = Quadratic(curvature=[1.0], variance=[1.0])
-    batches, slow = (growing_batch_size(np.arange(400), 1.0, r) for r in (1.05, 1.001))
+    quadratic = laws.Quadratic(curvature=[1.0], variance=[1.0])
+    batches, slow = (laws.growing_batch_size(np.arange(400), 1.0, r) for r in (1.05, 1.001))
     growth, decay, *slowly = (
-        sgd_cloud(quadratic, [1.0], learning_rate=rate, batch_size=size, steps=400)
+        laws.sgd_cloud(quadratic, [1.0], learning_rate=rate, batch_size=size, steps=400)
         for sizes in (batches, slow)
         for rate, size in ((0.1, sizes), (0.1 / sizes, 1.0))
     )
@@ -145,15 +128,15 @@ def growing_batch_against_decay() -> Rows:
 @check("quadrature")
 def noise_aware_lr_along_a_run() -> Rows:
     """Along a descent on a quadratic: the law's learning rate against a minimisation of the expected loss."""
-    quadratic = Quadratic(curvature=np.geomspace(1, 10, 12), variance=np.full(12, 0.5))
-    path = sgd_cloud(quadratic, np.ones(12), learning_rate=0.1, batch_size=1, steps=6).mean[[0, 2, 6]]
+    quadratic = laws.Quadratic(curvature=np.geomspace(1, 10, 12), variance=np.full(12, 0.5))
+    path = laws.sgd_cloud(quadratic, np.ones(12), learning_rate=0.1, batch_size=1, steps=6).mean[[0, 2, 6]]
     models = [quadratic.at(point) for point in path]
     scales = noise_scales(models)
-    rates = noise_aware_lr(8.0, [model.max_lr for model in models], scales)
+    rates = laws.noise_aware_lr(8.0, [model.max_lr for model in models], scales)
     for place, point, rate in zip((0, 2, 6), path, rates, strict=True):
 
         def loss(eta: float, point: Array = point) -> float:
-            cloud = sgd_cloud(quadratic, point, learning_rate=eta, batch_size=8, steps=1)
+            cloud = laws.sgd_cloud(quadratic, point, learning_rate=eta, batch_size=8, steps=1)
             return float(cloud.expected_loss(quadratic)[-1])
 
         found, _ = lowest(loss, 1e-4, 2.0, 1e-10)
@@ -198,9 +181,9 @@ def adaptive_batch_against_fixed() -> Rows:
         return float(np.exp(np.interp(np.log(2.2 * S_min[0]), places, values)))
 
     fixed = samples(lambda scale, k: np.full_like(scale, k * mean))
-    share = samples(lambda scale, k: adaptive_batch_size(scale, 1e6, k)) / fixed
+    share = samples(lambda scale, k: laws.adaptive_batch_size(scale, 1e6, k)) / fixed
     root = samples(lambda scale, k: frugal_batch_size(scale, k**2 * mean)) / fixed
-    capped = adaptive_batch_size([10.0, 100.0, 1000.0], max_batch_size=64, fraction=0.5)
+    capped = laws.adaptive_batch_size([10.0, 100.0, 1000.0], max_batch_size=64, fraction=0.5)
     yield "min(64, 0.5 x 100)", capped[1], 50.0
     yield "min(64, 0.5 x 1000)", capped[2], 64.0
     yield stated("share of B_noise: samples over fixed", 0.925, share, 0.03)
@@ -287,13 +270,13 @@ def search_at_a_small_batch() -> Rows:
     model = dense_model()
     alike = LocalModel(model.gradient, model.covariance, np.full(model.size, 2.0))
     found, error = minimised_loss(alike, SGD(), 2.0, samples=20_000, seed=11)
-    limit = float(max_lr_from_search(2.0, found, alike.simple_noise_scale))
+    limit = float(laws.max_lr_from_search(2.0, found, alike.simple_noise_scale))
     yield "H = 2 I: η_max", alike.max_lr, (limit, limit * error / found)
     true = expected_step(model, SGD(), np.array([2.0, 20.0, 2000.0])).optimal_lr
     predicted = {}
     for name, scale in (("B_noise", model.noise_scale), ("B_simple", model.simple_noise_scale)):
-        limit = float(max_lr_from_search(2.0, true[0], scale))
-        predicted[name] = saturation(np.array([20.0, 2000.0]), limit, scale)
+        limit = float(laws.max_lr_from_search(2.0, true[0], scale))
+        predicted[name] = laws.saturation(np.array([20.0, 2000.0]), limit, scale)
     yield "H dense, B_noise: η* at 2000", predicted["B_noise"][1], true[2]
     yield missed("H dense, B_simple: η* at 20", predicted["B_simple"][0], true[1], -0.238, 0.01)
     yield missed("H dense, B_simple: η* at 2000", predicted["B_simple"][1], true[2], -0.39, 0.01)
@@ -309,19 +292,19 @@ def progress_kept_by_caution() -> Rows:
         bend = np.einsum("ri,ij,rj->r", updates, model.hessian.dense(), updates).mean()
         best = slope**2 / (2 * bend)
         for share in (0.5, 0.8):
-            eta = float(cautious_lr(slope / bend, share))
+            eta = float(laws.cautious_lr(slope / bend, share))
             decrease = -float(quadratic_loss(model, -eta * updates).mean())
             name = f"{type(rule).__name__}, α = {share}"
-            yield name, kept_progress(share), decrease / best
-    yield stated("progress at α = 0.5", 0.75, kept_progress(0.5), 1e-9)
-    yield "as bold as 1.5 η*", 0.75, kept_progress(1.5)
+            yield name, laws.kept_progress(share), decrease / best
+    yield stated("progress at α = 0.5", 0.75, laws.kept_progress(0.5), 1e-9)
+    yield "as bold as 1.5 η*", 0.75, laws.kept_progress(1.5)
 
 
 # ------------------------------------------------------------------------------------- by the clock
 @check("identity")
 def step_time_by_rounds() -> Rows:
     """Workers that add up in pairs need log2 W rounds until each has the sum: counted."""
-    cluster = Cluster(compute_time=3.0, communication_time=0.7, local_batch_size=32)
+    cluster = laws.Cluster(compute_time=3.0, communication_time=0.7, local_batch_size=32)
     for workers in (1, 8, 64):
         numbers = np.random.default_rng(13).standard_normal(workers)
         total, rounds = numbers.sum(), 0
@@ -336,12 +319,12 @@ def step_time_by_rounds() -> Rows:
 def fastest_batch() -> Rows:
     """The Lambert function against a search over all batch sizes, with an inner minimum and without."""
     for ratio, scale in ((10.0, 100.0), (2.0, 30.0), (0.5, 200.0), (0.01, 10.0), (0.5, 3.0)):
-        cluster = Cluster(ratio, 1.0, 1.0)
+        cluster = laws.Cluster(ratio, 1.0, 1.0)
         sizes = np.geomspace(1, 1e6, 4001)
         best = sizes[np.argmin(cluster.total_time(sizes, 1.0, scale))]
         formula = cluster.fastest_batch_size(scale)
         yield near(f"c₁/k = {ratio:g}, B_noise/b = {scale:g}", formula, best, tolerance=0.003)
-    slow = Cluster(0.01, 1.0, 1.0)
+    slow = laws.Cluster(0.01, 1.0, 1.0)
     _, inner = lowest(lambda x: slow.total_time(x, 1, 10.0), 5, 500, 1e-5)
     yield stated("c₁/k = 0.01: time of the inner minimum", 4.51, inner, 0.002)
     yield stated("c₁/k = 0.01: time of one worker", 0.11, slow.total_time(1, 1, 10.0), 1e-9)
@@ -350,7 +333,7 @@ def fastest_batch() -> Rows:
 @check("published number")
 def efficiency_is_not_speed() -> Rows:
     """c_1/k = 10, B_noise/b = 100: a batch stopped at efficiency 0.9, and the fastest one."""
-    cluster = Cluster(10.0, 1.0, 1.0)
+    cluster = laws.Cluster(10.0, 1.0, 1.0)
     stop = cluster.batch_size_at_efficiency(0.9)
     best = cluster.fastest_batch_size(100.0)
     yield stated("efficiency there", 0.9, cluster.efficiency(stop), 1e-9)

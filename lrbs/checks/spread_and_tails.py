@@ -4,14 +4,12 @@ import numpy as np
 from scipy.special import erf
 from scipy.stats import laplace, norm, t, uniform
 
-from lrbs.approximations import mean_field, scalar_mean_field
+from lrbs import LocalModel, SignSGD, mean_field, scalar_mean_field
 from lrbs.checks.evidence import Rows, check, missed, near, stated
 from lrbs.checks.problems import log_normal_deviations
 from lrbs.laws.heavy_tails import contaminated_sign_mean, sign_variance
 from lrbs.laws.spread import fitted_noise_scale, mean_noise_scale, power_of_mean
-from lrbs.model import LocalModel
 from lrbs.operators import Diagonal
-from lrbs.rules import SignSGD
 from lrbs.validation import Array
 
 

@@ -4,12 +4,10 @@ from functools import partial
 
 import numpy as np
 
+from lrbs import SGD, LocalModel, simulated_step
 from lrbs.checks.evidence import Rows, check, missed, stated
 from lrbs.checks.problems import dense_model
 from lrbs.checks.runs import CURVATURES, sgd_to_target
-from lrbs.model import LocalModel
-from lrbs.rules import SGD
-from lrbs.simulate import simulated_step
 from lrbs.tradeoff import (
     batch_size_at_efficiency,
     batch_size_at_overhead,
