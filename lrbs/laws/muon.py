@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.laws.scalar_law import ScalarLaw
+from lrbs.laws.scalar_law import ScalarLaw, along
 from lrbs.model import LocalModel
 from lrbs.moments import inverse_power
 from lrbs.operators import Dense
@@ -135,9 +135,4 @@ def muon_law(model: LocalModel, shape: tuple[int, int]) -> ScalarLaw:
         If `shape` does not fit the model, or the gradient is zero.
     """
     update = msign(Muon(shape).as_matrix(model.gradient)).reshape(-1)
-    return ScalarLaw(
-        float(update @ model.gradient),
-        float(update @ (model.hessian @ update)),
-        model.hessian.trace() / max(shape),
-        model.simple_noise_scale,
-    )
+    return along(model, update, model.hessian.trace() / max(shape), model.simple_noise_scale)

@@ -40,7 +40,7 @@ class ScalarLaw:
     Raises
     ------
     ValueError
-        If one of them is not positive.
+        If one of them is not positive; from its methods, if a batch size is not.
     """
 
     alignment: float
@@ -80,13 +80,8 @@ class ScalarLaw:
         >>> round(law.loss_scale, 2)
         3.21
         """
-        signs = np.sign(model.gradient)
-        return cls(
-            float(np.abs(model.gradient).sum()),
-            float(signs @ (model.hessian @ signs)),
-            model.hessian.trace(),
-            model.simple_noise_scale if noise_scale is None else noise_scale,
-        )
+        scale = model.simple_noise_scale if noise_scale is None else noise_scale
+        return along(model, np.sign(model.gradient), model.hessian.trace(), scale)
 
     def step(self, batch_size: ArrayLike) -> Step:
         """Alignment and curvature at each batch size.
@@ -98,11 +93,6 @@ class ScalarLaw:
         Returns
         -------
         Step
-
-        Raises
-        ------
-        ValueError
-            If `batch_size` is not positive.
         """
         beta = normalised_batch_size(batch_size, self.noise_scale)
         excess = self.signal_curvature - self.noise_curvature
@@ -118,11 +108,6 @@ class ScalarLaw:
         Returns
         -------
         ndarray
-
-        Raises
-        ------
-        ValueError
-            If `batch_size` is not positive.
         """
         return self.step(batch_size).optimal_lr
 
@@ -137,11 +122,6 @@ class ScalarLaw:
         -------
         ndarray
             Source: 11280.9, 10542.30.
-
-        Raises
-        ------
-        ValueError
-            If `batch_size` is not positive.
         """
         return self.step(batch_size).loss_decrease
 
@@ -155,11 +135,6 @@ class ScalarLaw:
         Returns
         -------
         ndarray
-
-        Raises
-        ------
-        ValueError
-            If `batch_size` is not positive.
         """
         ratio = positive(batch_size, "batch_size") / self.noise_scale
         return plain(self.alignment / self.noise_curvature * np.sqrt(ratio))
@@ -225,3 +200,9 @@ class ScalarLaw:
                 f"{self.noise_curvature:.6g}: the optimal learning rate rises with the batch size for ever"
             )
         return excess
+
+
+def along(model: LocalModel, update: Array, noise_curvature: float, noise_scale: float) -> ScalarLaw:
+    """The law of a rule whose noiseless update is given."""
+    bend = float(update @ (model.hessian @ update))
+    return ScalarLaw(float(update @ model.gradient), bend, noise_curvature, noise_scale)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.approximations import ERF_SLOPE
-from lrbs.laws.scalar_law import ScalarLaw
+from lrbs.laws.scalar_law import ScalarLaw, along
 from lrbs.model import LocalModel
 from lrbs.rules import SGD, softsign
 from lrbs.step import Step, expected_step
@@ -106,12 +106,8 @@ def soft_law(model: LocalModel, epsilon: float, noise_constant: float = 1.0) -> 
         If `noise_constant` is not positive or `epsilon` is negative.
     """
     nu = softsign(model.gradient, non_negative(epsilon, "epsilon"))
-    return ScalarLaw(
-        alignment=float(nu @ model.gradient),
-        signal_curvature=float(nu @ (model.hessian @ nu)),
-        noise_curvature=model.hessian.trace(),
-        noise_scale=float(positive(noise_constant, "noise_constant")) * soft_noise_scale(model, epsilon),
-    )
+    scale = float(positive(noise_constant, "noise_constant")) * soft_noise_scale(model, epsilon)
+    return along(model, nu, model.hessian.trace(), scale)
 
 
 def surge_ratio(model: LocalModel, epsilon: float) -> float:

@@ -79,9 +79,7 @@ class L1(Norm):
     """(sum sigma_i / sum |g_i|)^2, for sign descent.
 
     Plugged in as it is: noise makes every |g_i| longer, and no unbiased estimate of it exists. So it takes
-    many more gradients than its own value, or it comes out far too small.
-
-    Source: lrbs.noise-l1.
+    many more gradients than its own value, or it comes out far too small. Source: lrbs.noise-l1.
 
     Examples
     --------
