@@ -62,15 +62,11 @@ class Formula:
 def load() -> Mapping[str, Formula]:
     """Every equation by its id, in the order of the chapters; read-only."""
     chapters = tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))
-    return MappingProxyType(
-        {
-            id: Formula(
-                id, line["title"], f"lrbs.{line['function']}", chapter, line["check"], line.get("repeats", "")
-            )
-            for chapter, lines in chapters.items()
-            for id, line in lines.items()
-        }
-    )
+    found = {}
+    for chapter, lines in chapters.items():
+        for id, line in lines.items():
+            found[id] = Formula(id=id, chapter=chapter, **line | {"function": f"lrbs.{line['function']}"})
+    return MappingProxyType(found)
 
 
 def resolve(path: str) -> Callable[..., Any]:

@@ -128,13 +128,11 @@ def validity() -> tuple[Validity, ...]:
 def _tables(file: str, name: str) -> list[dict[str, Any]]:
     """The tables of a file beside this one, each text on one line and each list a tuple."""
     tables = tomllib.loads((files(__package__) / file).read_text(encoding="utf-8"))[name]
-    return [
-        {
-            key: " ".join(value.split()) if isinstance(value, str) else tuple(value)
-            for key, value in table.items()
-        }
-        for table in tables
-    ]
+
+    def tidy(value: Any) -> Any:
+        return " ".join(value.split()) if isinstance(value, str) else tuple(value)
+
+    return [{key: tidy(value) for key, value in table.items()} for table in tables]
 
 
 def with_figures(text: str) -> str:

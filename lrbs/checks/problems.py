@@ -231,15 +231,8 @@ def trained_networks(
     few = training.take(np.arange(200))
     network = TanhNetwork(64, 8, 10)
     moments = np.arange(25, 601, 25)
-    weights = train(
-        network,
-        network.initial_weights(15, (seeds,)),
-        few,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        steps=moments,
-        rng=16,
-    )
+    start, eta = network.initial_weights(15, (seeds,)), learning_rate
+    weights = train(network, start, few, learning_rate=eta, batch_size=batch_size, steps=moments, rng=16)
     losses = network.loss(weights, few)
     if (losses.min(axis=0) > target_loss).any():
         raise ValueError(

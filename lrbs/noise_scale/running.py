@@ -12,7 +12,7 @@ from lrbs.noise_scale.estimate import NoiseScaleEstimate, short_number
 from lrbs.noise_scale.gradients import SKIP, Reduction, batch_mean
 from lrbs.validation import Array, positive, real_array
 
-__all__ = ["Drift", "RunningNoiseScale", "noise_scale_from_two_batches", "two_batch_moments"]
+__all__ = ["RunningNoiseScale", "noise_scale_from_two_batches", "two_batch_moments"]
 
 ROUNDING = 1e-9  # share of a variance below which two memories are one
 
