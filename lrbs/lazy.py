@@ -10,10 +10,13 @@ from typing import Any
 __all__ = ["room"]
 
 
-def room(package: str, file: str, *apart: str) -> tuple[list[str], Callable[[str], Any]]:
-    """`__all__` and `__getattr__` of a package: what its modules have in theirs, read without loading.
+Room = tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]
 
-    Names of modules `apart` are to be had from those alone.
+
+def room(package: str, file: str, *apart: str) -> Room:
+    """`__all__`, `__getattr__` and `__dir__` of a package, by what its modules have in their `__all__`.
+
+    That is read without loading them. Names of modules `apart` are to be had from those alone.
     """
     where: dict[str, str] = {}
     for path in Path(file).parent.glob("[!_]*.py"):
@@ -26,4 +29,4 @@ def room(package: str, file: str, *apart: str) -> tuple[list[str], Callable[[str
             raise AttributeError(f"{package} has no {name!r}; it has {', '.join(sorted(where))}")
         return getattr(import_module(f"{package}.{where[name]}"), name)
 
-    return sorted(where), load
+    return sorted(where), load, lambda: sorted(where)

@@ -13,4 +13,4 @@ if TYPE_CHECKING:
     from lrbs.coursework.question import *
     from lrbs.coursework.task import *
 
-__all__, __getattr__ = room(__name__, __file__)
+__all__, __getattr__, __dir__ = room(__name__, __file__)

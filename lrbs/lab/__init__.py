@@ -19,4 +19,6 @@ if TYPE_CHECKING:
     from lrbs.lab.training import *
     from lrbs.lab.tuning import *
 
-__all__, __getattr__ = room(__name__, __file__, "adaptive", "layout", "self_tuned", "tasks", "tracking")
+__all__, __getattr__, __dir__ = room(
+    __name__, __file__, "adaptive", "layout", "self_tuned", "tasks", "tracking"
+)

@@ -39,4 +39,4 @@ if TYPE_CHECKING:
     from lrbs.laws.surge import *
     from lrbs.laws.update_rms import *
 
-__all__, __getattr__ = room(__name__, __file__)
+__all__, __getattr__, __dir__ = room(__name__, __file__)

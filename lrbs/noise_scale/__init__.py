@@ -19,4 +19,4 @@ if TYPE_CHECKING:
     from lrbs.noise_scale.running import *
     from lrbs.noise_scale.samples import *
 
-__all__, __getattr__ = room(__name__, __file__)
+__all__, __getattr__, __dir__ = room(__name__, __file__)

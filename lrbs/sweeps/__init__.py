@@ -9,4 +9,4 @@ if TYPE_CHECKING:
     from lrbs.sweeps.prediction import *
     from lrbs.sweeps.table import *
 
-__all__, __getattr__ = room(__name__, __file__)
+__all__, __getattr__, __dir__ = room(__name__, __file__)

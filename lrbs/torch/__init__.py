@@ -12,4 +12,4 @@ if TYPE_CHECKING:
     from lrbs.torch.probe import *
     from lrbs.torch.report import *
 
-__all__, __getattr__ = room(__name__, __file__)
+__all__, __getattr__, __dir__ = room(__name__, __file__)

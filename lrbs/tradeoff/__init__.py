@@ -10,4 +10,4 @@ if TYPE_CHECKING:
     from lrbs.tradeoff.law import *
     from lrbs.tradeoff.varying import *
 
-__all__, __getattr__ = room(__name__, __file__)
+__all__, __getattr__, __dir__ = room(__name__, __file__)
