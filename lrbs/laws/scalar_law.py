@@ -135,6 +135,11 @@ class ScalarLaw:
         Returns
         -------
         ndarray
+
+        Raises
+        ------
+        ValueError
+            If `batch_size` is not positive.
         """
         ratio = positive(batch_size, "batch_size") / self.noise_scale
         return plain(self.alignment / self.noise_curvature * np.sqrt(ratio))
