@@ -60,12 +60,7 @@ class Rule:
 
 def rules(request: Request, new: float) -> list[Rule]:
     """Every rule at a new batch size, those that do not apply as well."""
-    found = [
-        _linear(request, new),
-        _square_root(request, new),
-        *_one_step(request, new),
-        _runs(request, new),
-    ]
+    found = [_linear(request, new), _square_root(request, new), *_one_step(request, new), _runs(request, new)]
     if request.family == "adam":
         found += [_corner(request, new), _sweeps(request, new)]
     return found
@@ -181,13 +176,7 @@ def _one_step(request: Request, new: float) -> list[Rule]:
 
 
 def _from_law(
-    request: Request,
-    new: float,
-    name: str,
-    law: Law,
-    verdict: tuple[bool, str],
-    assumption: str,
-    basis: str,
+    request: Request, new: float, name: str, law: Law, verdict: tuple[bool, str], assumption: str, basis: str
 ) -> Rule:
     applies: bool | None
     applies, because = verdict

@@ -82,14 +82,9 @@ def _draw_series(
             axes.vlines(at["x"], at["low"], at["high"], color=colour, linewidth=1.2)
         axes.plot(at["x"], at["y"], color=colour, linestyle="none", marker=marker, label=name, zorder=3)
     elif kind == "band":
+        low, high = at["low"], at["high"]
         axes.fill_between(
-            at["x"],
-            at["low"],
-            at["high"],
-            facecolor=(colour, 0.2),
-            edgecolor=colour,
-            linewidth=0.6,
-            label=name,
+            at["x"], low, high, facecolor=(colour, 0.2), edgecolor=colour, linewidth=0.6, label=name
         )
     elif kind == "rule":
         across = axes.axvline if "x" in at else axes.axhline
@@ -133,9 +128,8 @@ def png(
     if keep:
         image.quantize(128, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     else:
-        image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
-            file, "PNG", compress_level=1
-        )
+        few = image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        few.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
