@@ -35,9 +35,7 @@ class Table:
         lines = [self.columns, *self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         texts = [
-            "  ".join(
-                [line[0].ljust(widths[0]), *(map(str.rjust, line[1:], widths[1:]))],
-            ).rstrip()
+            "  ".join([line[0].ljust(widths[0]), *(map(str.rjust, line[1:], widths[1:]))]).rstrip()
             for line in lines
         ]
         return "\n".join([self.caption, *texts])
