@@ -67,7 +67,7 @@ class Rule:
     Attributes
     ----------
     x, y : float, optional, one of them
-    colour : str, a name of `COLOURS`
+    colour : str, a name of `PALETTE`
 
     Raises
     ------
@@ -122,14 +122,14 @@ def drawn(name: str, series: Series | tuple[ArrayLike, ArrayLike]) -> Drawn:
     if isinstance(series, Points) and series.error is not None:
         y, error = np.asarray(series.y, dtype=np.float64), np.asarray(roles.pop("error"), dtype=np.float64)
         roles |= {"low": y - error, "high": y + error}
-    colour = "ink" if isinstance(series, Readout) else series.colour
-    if colour is not None and colour not in COLOURS:
-        raise ValueError(f"colour of series {name!r} must be one of {', '.join(COLOURS)}; got {colour!r}")
+    colour = "guide" if isinstance(series, Readout) else series.colour
+    if colour is not None and colour not in PALETTE:
+        raise ValueError(f"colour of series {name!r} must be one of {', '.join(PALETTE)}; got {colour!r}")
     arrays = {role: _numbers(name, role, value) for role, value in roles.items()}
     sizes = {role: array.size for role, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"the arrays of series {name!r} must have one length; got {sizes}")
-    return Drawn(type(series).__name__.lower(), colour, arrays)
+    return Drawn(type(series).__name__.lower(), PALETTE.get(colour or name), arrays)
 
 
 def _numbers(name: str, role: str, value: Any) -> Array:
