@@ -100,7 +100,7 @@
       const width = Math.round(this.figure.clientWidth);
       if (width < 160 || width === this.width) return;
       this.width = width;
-      const height = Math.round(Math.max(210, Math.min(340, 0.45 * width)));
+      const height = Math.round(Math.max(210, Math.min(340, 0.42 * width)));
       const left = Math.round(12 + LETTER * Math.max(...this.axes.y.ticks.map(([, text]) => text.length)));
       this.box = { left, right: width - 14, top: 30, bottom: height - 46 };
       const { right, top, bottom } = this.box;
