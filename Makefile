@@ -85,6 +85,7 @@ experiments: $(TORCH)
 benchmarks: book
 	$(RUN) -m benchmarks.core
 	$(RUN) -m benchmarks.pages
+	$(RUN) -m benchmarks.slow_phone
 	$(RUN) -m benchmarks.one_pass
 	$(RUN) -m benchmarks.coursework
 	@if $(RUN) -c 'import torch' 2>/dev/null; then $(RUN) -m benchmarks.monitor; \

@@ -28,18 +28,6 @@ CHANGES = {
     r'<summary>(?=<span class="toctree-toggle")': '<summary aria-label="Its pages">',
 }
 ARCHIVE = "lrbs-book.zip"  # which tools/archive.py packs
-FRONT = """<!DOCTYPE html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8" />
-    <meta name="viewport" content="width=device-width, initial-scale=1"/>
-    <meta http-equiv="refresh" content="0; url={page}" />
-    <link rel="icon" href="_static/favicon.svg" />
-    <title>{title}</title>
-  </head>
-  <body><main><h1><a href="{page}">{title}</a></h1></main></body>
-</html>
-"""
 
 
 def without_thebe(app: Sphinx) -> None:
@@ -75,9 +63,6 @@ def tidy(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.format != "html":
         return
     folder = Path(app.outdir)
-    (folder / "index.html").write_text(
-        FRONT.format(page=f"{app.config.root_doc}.html", title=app.config.html_title), "utf-8"
-    )
     for template in (folder / "_static").glob("*-macros.html"):
         template.unlink()
     for scripts in (folder / "_static" / "vendor" / "fontawesome").glob("*/js"):

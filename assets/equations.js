@@ -3,7 +3,7 @@
 
 "use strict";
 
-document.addEventListener("DOMContentLoaded", async () => {
+addEventListener("load", async () => {
   if (!document.querySelector(".math")) return;
   await MathJax.startup.promise;
   await document.fonts.ready;

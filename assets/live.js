@@ -4,7 +4,8 @@
 
 "use strict";
 
-document.addEventListener("DOMContentLoaded", () => {
+// The page is there when a deferred script runs; other scripts are not waited for.
+(() => {
   const { DASHES, LETTER, element, numberText, paths, pixel, scale, shownTicks, table, words } = lrbsDrawing;
   const DRAWN_IN_ORDER = ["band", "rule", "line", "points"];
 
@@ -99,7 +100,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const width = Math.round(this.figure.clientWidth);
       if (width < 160 || width === this.width) return;
       this.width = width;
-      const height = Math.round(Math.max(300, Math.min(420, 0.56 * width)));
+      const height = Math.round(Math.max(210, Math.min(340, 0.42 * width)));
       const left = Math.round(12 + LETTER * Math.max(...this.axes.y.ticks.map(([, text]) => text.length)));
       this.box = { left, right: width - 14, top: 30, bottom: height - 46 };
       const { right, top, bottom } = this.box;
@@ -207,4 +208,4 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   for (const figure of document.querySelectorAll("figure.lrbs-live")) new LiveFigure(figure);
-});
+})();

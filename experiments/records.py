@@ -16,7 +16,7 @@ from typing import Any
 
 from tools.digests import ROOT, without_prose
 
-RESULTS = ROOT / "lrbs" / "sweeps" / "transformer"
+RESULTS = ROOT / "lrbs" / "sweeps" / "recorded"
 
 
 def modules(script: str) -> list[str]:

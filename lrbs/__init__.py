@@ -16,17 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbs.approximations import exact, mean_field, scalar_mean_field
 from lrbs.model import LocalModel
-from lrbs.rules import (
-    SGD,
-    Adam,
-    Averaged,
-    Lion,
-    Muon,
-    Preconditioned,
-    SignSGD,
-    SoftSignSGD,
-    UpdateRule,
-)
+from lrbs.rules import SGD, Adam, Averaged, Lion, Muon, Preconditioned, SignSGD, SoftSignSGD, UpdateRule
 from lrbs.simulate import MeasuredStep, measured_step, searched_lr, simulated_step, step_from_updates
 from lrbs.step import Step, expected_step, loss_decrease, optimal_lr, quadratic_loss_change
 

@@ -1,7 +1,5 @@
 """Command line: ``plan`` a new batch size, list the book's ``formulas``, hand out and mark ``coursework``."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

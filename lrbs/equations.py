@@ -5,8 +5,6 @@ come ``python -m lrbs formulas``, the formula index of the book, and the tests t
 without a function, a function without a check, or an id that no chapter shows.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -30,8 +28,7 @@ class Formula:
     id : str
         Number of the article in its archive, a dot, number of the equation there: ``"11260.3"``.
         Ids that begin with ``"lrbs."`` are results of this book.
-    title : str
-        What the equation gives, in words.
+    title : str, what the equation gives, in words
     function : str
         Import path of the function that computes it, such as ``"lrbs.step.optimal_lr"``.
     chapter : str
@@ -65,20 +62,11 @@ class Formula:
 def load() -> Mapping[str, Formula]:
     """Every equation by its id, in the order of the chapters; read-only."""
     chapters = tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))
-    return MappingProxyType(
-        {
-            id: Formula(
-                id,
-                line["title"],
-                f"lrbs.{line['function']}",
-                chapter,
-                line["check"],
-                line.get("repeats", ""),
-            )
-            for chapter, lines in chapters.items()
-            for id, line in lines.items()
-        }
-    )
+    found = {}
+    for chapter, lines in chapters.items():
+        for id, line in lines.items():
+            found[id] = Formula(id=id, chapter=chapter, **line | {"function": f"lrbs.{line['function']}"})
+    return MappingProxyType(found)
 
 
 def resolve(path: str) -> Callable[..., Any]:

@@ -76,8 +76,7 @@ class LocalModel:
     def from_samples(cls, per_sample_gradients: ArrayLike, hessian: Symmetric) -> LocalModel:
         """Model whose gradient and covariance are those of a set of per-sample gradients.
 
-        The covariance is the unbiased estimate with 1/(n-1), kept as n factors; no N x N matrix is
-        formed.
+        The covariance is the unbiased estimate with 1/(n-1), kept as n factors: no N x N matrix is formed.
 
         Parameters
         ----------
@@ -110,17 +109,15 @@ class LocalModel:
         return self.gradient.size
 
     def noise(self, batch_size: float) -> Operator:
-        """Covariance Sigma/B of the gradient of a batch of samples drawn with replacement.
+        """Covariance Sigma/B of the gradient of a batch of samples drawn with replacement. Source: 10542.1.
 
         Parameters
         ----------
-        batch_size : float
-            B > 0.
+        batch_size : float, B > 0
 
         Returns
         -------
         Operator
-            Source: 10542.1.
 
         Raises
         ------
@@ -163,10 +160,9 @@ class LocalModel:
         if share == 0 or isinstance(sigma, Diagonal):
             faded = Diagonal(variances)
         elif isinstance(sigma, DiagonalPlusLowRank):
-            own = (1 - share) * variances + share * (
-                0 if sigma.diagonal_part is None else sigma.diagonal_part
-            )
-            faded = DiagonalPlusLowRank(own, sigma.factors, share * sigma.weights)
+            own = 0.0 if sigma.diagonal_part is None else sigma.diagonal_part
+            diagonal = (1 - share) * variances + share * own
+            faded = DiagonalPlusLowRank(diagonal, sigma.factors, share * sigma.weights)
         else:
             faded = Dense(share * sigma.dense() + np.diag((1 - share) * variances))
         return LocalModel(self.gradient, faded, self.hessian)
@@ -239,10 +235,7 @@ class LocalModel:
 
     @property
     def max_lr(self) -> float:
-        """SGD's optimal learning rate without noise, eta_max = g^T g / g^T H g.
-
-        Source: 10542.11, 11260.5.
-        """
+        """SGD's optimal learning rate without noise, eta_max = g^T g / g^T H g. Source: 10542.11, 11260.5."""
         return self.squared_gradient / self.gradient_curvature
 
     @property
@@ -268,8 +261,3 @@ class LocalModel:
 def _own(value: Any) -> Any:
     """A copy of an array, so that the model does not change with the caller's buffer."""
     return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def is_independent(noise: Operator) -> bool:
-    """Whether the noise is of independent coordinates: a diagonal covariance."""
-    return isinstance(noise, Diagonal)

@@ -14,7 +14,7 @@ from scipy.special import erf, owens_t, voigt_profile
 
 from lrbs.operators import Dense, Diagonal, Operator
 from lrbs.rules import SGD, softsign
-from lrbs.validation import Array, count, fraction, real_array, vector
+from lrbs.validation import Array, count, fraction, none_negative, vector
 
 __all__ = [
     "adam_moments",
@@ -37,32 +37,17 @@ _ROWS = 2048
 
 
 def sign_mean(mean: ArrayLike, deviation: ArrayLike) -> Array:
-    """E[sign(x)] = erf(mean / (sqrt(2) deviation)) for normal x; the sign itself where deviation = 0.
-
-    Source: 10542.16.
-    """
+    """E[sign(x)] = erf(mean / (sqrt(2) deviation)); the sign itself where deviation = 0. Source: 10542.16."""
     mu, sigma = np.broadcast_arrays(np.asarray(mean, dtype=np.float64), deviation)
     ratio = np.divide(mu, np.sqrt(2) * sigma, out=np.array(np.copysign(np.inf, mu)), where=sigma > 0)
     return np.where(mu == 0, 0.0, erf(ratio))
 
 
 def sign_product_mean(first: Array, second: Array, correlation: Array) -> Array:
-    """E[sign(x) sign(y)] of two normal variables of unit variance, from the orthant probability.
+    """E[sign(x) sign(y)] of two normal variables of unit variance and means `first` and `second`.
 
+    ``1 - 4 T(h, a) - 4 T(k, b) - 2 [h k < 0]`` with Owen's function T; ``(2/pi) arcsin(rho)`` at zero means.
     Source: lrbs.arcsine, lrbs.orthant.
-
-    Parameters
-    ----------
-    first, second : ndarray
-        Means of x and y in units of their deviations.
-    correlation : ndarray
-        Between -1 and 1.
-
-    Returns
-    -------
-    ndarray
-        ``1 - 4 T(h, a) - 4 T(k, b) - 2 [h k < 0]`` with Owen's function T; ``(2/pi) arcsin(rho)`` at
-        zero means.
     """
     h, k, rho = np.broadcast_arrays(first, second, correlation)
     rest = np.sqrt((1 - rho) * (1 + rho))
@@ -92,10 +77,7 @@ def sign_moments(gradient: Array, noise: Operator) -> tuple[Array, Operator]:
 
 
 def softsign_mean(mean: Array, deviation: Array, epsilon: float) -> Array:
-    """E[x / sqrt(x^2 + epsilon^2)] for normal x, with an error below 1e-11.
-
-    Source: lrbs.soft-mean.
-    """
+    """E[x / sqrt(x^2 + epsilon^2)] for normal x, with an error below 1e-11. Source: lrbs.soft-mean."""
     mean, deviation = np.broadcast_arrays(np.asarray(mean, dtype=np.float64), deviation)
     if epsilon == 0:
         return sign_mean(mean, deviation)
@@ -111,10 +93,7 @@ def softsign_mean(mean: Array, deviation: Array, epsilon: float) -> Array:
 
 
 def softsign_square(mean: Array, deviation: Array, epsilon: float) -> Array:
-    """E[x^2 / (x^2 + epsilon^2)] for normal x: 1 - pi epsilon times the Voigt profile at its mean.
-
-    Source: lrbs.soft-square.
-    """
+    """E[x^2 / (x^2 + epsilon^2)] for normal x, by the Voigt profile at its mean. Source: lrbs.soft-square."""
     if epsilon == 0:
         return np.where((np.asarray(mean) == 0) & (np.asarray(deviation) == 0), 0.0, 1.0)
     return 1 - np.pi * epsilon * voigt_profile(mean, deviation, epsilon)
@@ -160,10 +139,8 @@ def _standardised(
     """Means in units of deviations, correlations, and which coordinates have noise at all."""
     moving = deviation > 0
     inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=moving)
-    correlation = np.clip(
-        inverse[:, None] * noise.dense() * inverse, -1, 1
-    )  # rounding alone can leave [-1, 1]
-    return gradient * inverse, correlation, moving
+    correlation = inverse[:, None] * noise.dense() * inverse
+    return gradient * inverse, np.clip(correlation, -1, 1), moving  # rounding alone can leave [-1, 1]
 
 
 def _covariance(product: Array, mean: Array, square: Array, moving: NDArray[np.bool_]) -> Dense:
@@ -203,12 +180,9 @@ def adam_moments(
 
     Parameters
     ----------
-    gradient : array_like, shape (N,)
-        Mean of the batch gradient.
-    variance : array_like, shape (N,)
-        Its variance, >= 0.
-    beta1, beta2 : float
-        In [0, 1); beta2 at least 0.001.
+    gradient : array_like, shape (N,), mean of the batch gradient
+    variance : array_like, shape (N,), its variance, >= 0
+    beta1, beta2 : float, in [0, 1), beta2 at least 0.001
     steps : int, optional
         Since the start from zero, with both averages corrected for it; the stationary state unless told.
 
@@ -224,10 +198,8 @@ def adam_moments(
     >>> round(float(mean[0]), 4), round(float(square[0]), 4)
     (0.4432, 0.23)
     """
-    mu, spread = vector(gradient, "gradient"), real_array(variance, "variance")
+    mu, spread = vector(gradient, "gradient"), none_negative(variance, "variance")
     spread = np.broadcast_to(spread, mu.shape)
-    if (spread < 0).any():
-        raise ValueError(f"variance must not be negative; the smallest entry that came is {spread.min():.6g}")
     if fraction(beta2, "beta2") < _LEAST_BETA2:
         raise ValueError(f"beta2 must be at least {_LEAST_BETA2:g}; got {beta2:.6g}")
     fraction(beta1, "beta1")

@@ -68,6 +68,10 @@ class Operator(LinearOperator):
         """The matrix, shape (N, N). For small N."""
         return np.asarray(self @ np.eye(self.size))
 
+    def traced_with(self, other: Operator) -> float:
+        """tr(A B), where the structure of this operator says what is needed of the other."""
+        raise NotImplementedError
+
     def _adjoint(self) -> Operator:
         return self
 
@@ -78,8 +82,7 @@ class Diagonal(Operator):
     Parameters
     ----------
     values : array_like, shape (N,)
-    name : str, optional
-        What errors call them.
+    name : str, optional, what errors call them
     """
 
     def __init__(self, values: ArrayLike, name: str = "values") -> None:
@@ -104,6 +107,9 @@ class Diagonal(Operator):
     def block(self, own: slice) -> Diagonal:
         return Diagonal(self.values[own])
 
+    def traced_with(self, other: Operator) -> float:
+        return float(self.values @ other.diagonal())
+
     def dense(self) -> Array:
         return np.diag(self.values)
 
@@ -114,8 +120,7 @@ class Dense(Operator):
     Parameters
     ----------
     matrix : array_like, shape (N, N)
-    name : str, optional
-        What errors call it.
+    name : str, optional, what errors call it
     """
 
     def __init__(self, matrix: ArrayLike, name: str = "matrix") -> None:
@@ -147,6 +152,11 @@ class Dense(Operator):
 
     def block(self, own: slice) -> Dense:
         return Dense.trusted(self.matrix[own, own])
+
+    def traced_with(self, other: Operator) -> float:
+        if isinstance(other, Dense):
+            return float(np.einsum("ij,ij->", self.matrix, other.matrix))
+        return float(np.trace(np.asarray(other @ self.matrix)))
 
     def dense(self) -> Array:
         return self.matrix
@@ -193,6 +203,11 @@ class DiagonalPlusLowRank(Operator):
         part = None if self.diagonal_part is None else self.diagonal_part[own]
         return DiagonalPlusLowRank(part, self.factors[own], self.weights)
 
+    def traced_with(self, other: Operator) -> float:
+        products = np.asarray(other @ self.factors)
+        total = np.einsum("ir,ir->r", self.factors, products) @ self.weights
+        return float(total if self.diagonal_part is None else total + self.diagonal_part @ other.diagonal())
+
 
 class MatrixFree(Operator):
     """An operator known by its product with a vector alone, such as a Hessian-vector product.
@@ -201,17 +216,13 @@ class MatrixFree(Operator):
     ----------
     product : callable
         Takes a vector (N,), returns a vector (N,). Must be linear and symmetric; that is not checked.
-    size : int
-        Number of rows, N.
+    size : int, number of rows, N
     diagonal : callable, optional
         Returns the diagonal (N,), where it is known in another way.
     """
 
     def __init__(
-        self,
-        product: Callable[[Array], ArrayLike],
-        size: int,
-        diagonal: Callable[[], Array] | None = None,
+        self, product: Callable[[Array], ArrayLike], size: int, diagonal: Callable[[], Array] | None = None
     ) -> None:
         if not callable(product):
             raise ValueError(f"product must be a function of a vector; got {type(product).__name__}")
@@ -254,22 +265,15 @@ class Probed(MatrixFree):
 
     Parameters
     ----------
-    product : callable
-        A times a vector, symmetric.
-    size : int
-        N.
+    product : callable, A times a vector, symmetric
+    size : int, N
     probes : int
         Number of random sign vectors z; the diagonal is the mean of z * (A z).
     rng : int or numpy.random.Generator
-        Seed or generator.
     """
 
     def __init__(
-        self,
-        product: Callable[[Array], ArrayLike],
-        size: int,
-        probes: int,
-        rng: int | np.random.Generator,
+        self, product: Callable[[Array], ArrayLike], size: int, probes: int, rng: int | np.random.Generator
     ) -> None:
         super().__init__(product, size, lambda: self._estimated_diagonal)
         self.probes = count(probes, "probes")
@@ -285,50 +289,27 @@ class Probed(MatrixFree):
 
 
 def as_operator(value: Any, name: str, size: int) -> Operator:
-    """`value` as an :class:`Operator` on vectors of `size` entries.
+    """`value` as an :class:`Operator` on vectors of `size` entries; errors call it by its `name`.
 
-    Parameters
-    ----------
-    value : array_like, LinearOperator or callable
-        A 1-D array is a diagonal, a 2-D array a symmetric matrix; a function is a matrix-vector product.
-    name : str
-        Name of the argument, for errors.
-    size : int
-        Number of entries, N.
+    A 1-D array is a diagonal, a 2-D array a symmetric matrix; a function is a matrix-vector product.
 
     Raises
     ------
     ValueError
         If the shape does not fit, an entry is not finite, or a matrix is not symmetric.
     """
-    operator: Operator
-    if isinstance(value, Operator):
-        operator = value
-    elif isinstance(value, LinearOperator):
-        if value.shape != (size, size):
-            raise ValueError(f"{name} must act on the gradient's {size} parameters; got shape {value.shape}")
-        operator = MatrixFree(value.matvec, size)
-    elif callable(value):
-        operator = MatrixFree(value, size)
-    else:
+    if not callable(value):  # operators are
         array = real_array(value, name, ndim=(1, 2))
-        operator = Diagonal(array, name) if array.ndim == 1 else Dense(array, name)
-    if operator.shape != (size, size):
-        raise ValueError(f"{name} must act on the gradient's {size} parameters; got shape {operator.shape}")
-    return operator
+        value = Diagonal(array, name) if array.ndim == 1 else Dense(array, name)
+    if isinstance(value, LinearOperator) and value.shape != (size, size):
+        raise ValueError(f"{name} must act on the gradient's {size} parameters; got shape {value.shape}")
+    if isinstance(value, Operator):
+        return value
+    return MatrixFree(value.matvec if isinstance(value, LinearOperator) else value, size)
 
 
 def trace_product(first: Operator, second: Operator) -> float:
-    """tr(A B) of two symmetric operators, in the cheapest exact way that their structure allows.
-
-    Parameters
-    ----------
-    first, second : Operator
-        Of one shape.
-
-    Returns
-    -------
-    float
+    """tr(A B) of two symmetric operators of one shape, in the cheapest exact way that their structure allows.
 
     Raises
     ------
@@ -341,33 +322,8 @@ def trace_product(first: Operator, second: Operator) -> float:
     for kind in (Diagonal, DiagonalPlusLowRank, Dense):
         for leader, other in ((first, second), (second, first)):
             if isinstance(leader, kind):
-                return _TRACE_BY_LEADER[kind](leader, other)
+                return leader.traced_with(other)
     raise NotImplementedError(
         f"tr(A B) of {type(first).__name__} and {type(second).__name__} needs one of them as an array, "
         "a diagonal, or a low-rank form such as LocalModel.from_samples gives"
     )
-
-
-def _lead_diagonal(leader: Diagonal, other: Operator) -> float:
-    return float(leader.values @ other.diagonal())
-
-
-def _lead_low_rank(leader: DiagonalPlusLowRank, other: Operator) -> float:
-    products = np.asarray(other @ leader.factors)
-    total = np.einsum("ir,ir->r", leader.factors, products) @ leader.weights
-    if leader.diagonal_part is not None:
-        total += leader.diagonal_part @ other.diagonal()
-    return float(total)
-
-
-def _lead_dense(leader: Dense, other: Operator) -> float:
-    if isinstance(other, Dense):
-        return float(np.einsum("ij,ij->", leader.matrix, other.matrix))
-    return float(np.trace(np.asarray(other @ leader.matrix)))
-
-
-_TRACE_BY_LEADER: dict[type[Operator], Callable[[Any, Operator], float]] = {
-    Diagonal: _lead_diagonal,
-    DiagonalPlusLowRank: _lead_low_rank,
-    Dense: _lead_dense,
-}

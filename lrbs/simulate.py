@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,10 +45,8 @@ class MeasuredStep(Step):
 
     Attributes
     ----------
-    alignment, curvature : ndarray
-        Means over the sample.
-    alignment_se, curvature_se : ndarray
-        Standard errors of the two means.
+    alignment, curvature : ndarray, means over the sample
+    alignment_se, curvature_se : ndarray, standard errors of the two means
     covariance : ndarray
         Covariance of the two means: both come from the same updates.
     """
@@ -96,8 +93,7 @@ def simulated_step(
     model : LocalModel
         Its covariance must be diagonal, dense or low-rank: something that can be drawn from.
     rule : UpdateRule
-    batch_size : array_like
-        Positive; any shape.
+    batch_size : array_like, positive, any shape
     samples : int
         Independent updates for each batch size, at least 2.
     rng : int or numpy.random.Generator
@@ -131,7 +127,8 @@ def simulated_step(
         for start in range(0, samples, rows):
             noise = mix(draw(generator, (min(rows, samples - start), history, mixed)), 1 / size)
             noise += model.gradient
-            yield rule(noise) if history > 1 else one_update(rule, noise[:, 0])
+            first = noise[:, 0]  # known to be finite: no need of the checks that a history meets
+            yield rule(noise) if history > 1 else rule.update(first, rule.init(first.shape))[0]
 
     results = [_summary(updates(float(size)), model) for size in sizes.reshape(-1)]
     return _measured(results, sizes.shape)
@@ -144,17 +141,9 @@ def draw_gradients(
     rng: int | np.random.Generator,
     draw: Draw = normal,
 ) -> Array:
-    """Batch gradients with the model's mean and covariance Sigma/B.
+    """Batch gradients (*shape, N) with the model's mean and covariance Sigma/B.
 
-    Parameters
-    ----------
-    model : LocalModel
-    batch_size : float
-    shape : tuple of int
-        Leading shape; the result is ``(*shape, N)``.
-    rng : int or numpy.random.Generator
-    draw : callable
-        ``(rng, shape)`` to independent numbers of mean 0 and variance 1.
+    They are made of independent numbers of mean 0 and variance 1 that ``draw(rng, shape)`` gives.
     """
     size = float(positive(batch_size, "batch_size", ndim=0))
     mix, mixed = _root(model.covariance)
@@ -256,7 +245,7 @@ def step_from_updates(
 
 
 def searched_lr(loss_change: Callable[[Array], ArrayLike], updates: ArrayLike) -> tuple[float, float]:
-    """Learning rate that minimises the average loss over given updates, found by search.
+    """Learning rate that minimises the average loss over given updates, found by search. Source: 10542.6.
 
     Neither alignment nor curvature is formed, and nothing is expanded: the loss may be any function.
 
@@ -271,7 +260,6 @@ def searched_lr(loss_change: Callable[[Array], ArrayLike], updates: ArrayLike) -
     -------
     learning_rate, standard_error : float
         The error is that of the sample of updates: the slope's over the second derivative.
-        Source: 10542.6.
 
     Raises
     ------
@@ -298,12 +286,6 @@ def searched_lr(loss_change: Callable[[Array], ArrayLike], updates: ArrayLike) -
     return eta, float(slope_error / ((up - 2 * middle + down).mean() / h**2))
 
 
-def one_update(rule: UpdateRule, gradients: Array) -> Array:
-    """The rule's first update from each of the gradients (..., N), which are known to be finite."""
-    phi, _ = rule.update(gradients, rule.init(gradients.shape))
-    return phi
-
-
 def _summary(chunks: Iterator[Array], model: LocalModel) -> tuple[Array, Array]:
     pairs = [
         np.stack([np.einsum("rn,n->r", phi, model.gradient), _quadratic(phi, model.hessian)], axis=1)
@@ -326,14 +308,8 @@ def _mean_and_covariance(pairs: Array) -> tuple[Array, Array]:
 
 def _measured(results: list[tuple[Array, Array]], shape: tuple[int, ...]) -> MeasuredStep:
     means = np.array([mean for mean, _ in results]).reshape(-1, 2)
-    covariances = np.array([covariance for _, covariance in results]).reshape(-1, 2, 2)
-    columns: list[Any] = [
-        means[:, 0],
-        means[:, 1],
-        np.sqrt(covariances[:, 0, 0]),
-        np.sqrt(covariances[:, 1, 1]),
-        covariances[:, 0, 1],
-    ]
+    V = np.array([covariance for _, covariance in results]).reshape(-1, 2, 2)
+    columns = *means.T, np.sqrt(V[:, 0, 0]), np.sqrt(V[:, 1, 1]), V[:, 0, 1]
     return MeasuredStep(*(column.reshape(shape) for column in columns))
 
 

@@ -18,19 +18,16 @@ __all__ = ["Step", "expected_step", "loss_decrease", "optimal_lr", "quadratic_lo
 
 
 def optimal_lr(alignment: ArrayLike, curvature: ArrayLike) -> Array:
-    """Learning rate that minimises the expected loss after one step, alignment / curvature.
+    """Learning rate that minimises the expected loss after one step, alignment / curvature. Source: 11260.3.
 
     Parameters
     ----------
-    alignment : array_like
-        E[phi]^T g.
-    curvature : array_like
-        tr(E[phi phi^T] H), positive.
+    alignment : array_like, E[phi]^T g
+    curvature : array_like, tr(E[phi phi^T] H), positive
 
     Returns
     -------
-    ndarray
-        In units of parameter per unit of update. Source: 11260.3.
+    ndarray, in units of parameter per unit of update
 
     Raises
     ------
@@ -46,19 +43,16 @@ def optimal_lr(alignment: ArrayLike, curvature: ArrayLike) -> Array:
 
 
 def loss_decrease(alignment: ArrayLike, curvature: ArrayLike) -> Array:
-    """Expected decrease of the loss at the optimal learning rate, alignment^2 / (2 curvature).
+    """Expected loss decrease at the optimal rate, alignment^2 / (2 curvature). Source: 11280.9, 11280.14.
 
     Parameters
     ----------
-    alignment : array_like
-        E[phi]^T g.
-    curvature : array_like
-        tr(E[phi phi^T] H), positive.
+    alignment : array_like, E[phi]^T g
+    curvature : array_like, tr(E[phi phi^T] H), positive
 
     Returns
     -------
-    ndarray
-        In units of the loss. Source: 11280.9, 11280.14.
+    ndarray, in units of the loss
 
     Raises
     ------
@@ -106,8 +100,7 @@ class Step:
     ----------
     alignment : ndarray
         E[phi]^T g: slope of the expected loss against the learning rate.
-    curvature : ndarray
-        tr(E[phi phi^T] H): its second derivative.
+    curvature : ndarray, tr(E[phi phi^T] H): its second derivative
     """
 
     alignment: Array
@@ -124,17 +117,15 @@ class Step:
         return loss_decrease(self.alignment, self.curvature)
 
     def loss_change(self, learning_rate: ArrayLike) -> Array:
-        """Expected change of the loss at a learning rate (negative where the step helps).
+        """Expected change of the loss, -eta alignment + eta^2/2 curvature. Source: 11285.2, 11260.2, 10542.8.
 
         Parameters
         ----------
-        learning_rate : array_like
-            Broadcast against the shape of the step.
+        learning_rate : array_like, broadcast against the shape of the step
 
         Returns
         -------
-        ndarray
-            -eta * alignment + eta^2 / 2 * curvature. Source: 11285.2, 11260.2, 10542.8.
+        ndarray, negative where the step helps
         """
         eta = real_array(learning_rate, "learning_rate")
         return plain(-eta * self.alignment + eta**2 / 2 * self.curvature)
@@ -143,23 +134,21 @@ class Step:
 def expected_step(
     model: LocalModel, rule: UpdateRule, batch_size: ArrayLike, method: Method = mean_field
 ) -> Step:
-    """Alignment and curvature of one step, by a closed form.
+    """Alignment and curvature of one step, by a closed form. Source: 10542.9, 11280.14.
 
     Parameters
     ----------
     model : LocalModel
     rule : UpdateRule
         Rules with memory are taken in their stationary state under the model's gradient.
-    batch_size : array_like
-        Positive; any shape.
+    batch_size : array_like, positive, any shape
     method : callable
         :func:`lrbs.exact`, :func:`lrbs.mean_field`, :func:`lrbs.scalar_mean_field` or one of your own.
 
     Returns
     -------
     Step
-        Shaped like `batch_size`. Memory is that of a few vectors, whatever the number of batch sizes. Source:
-        10542.9, 11280.14.
+        Shaped like `batch_size`. Memory is that of a few vectors, whatever the number of batch sizes.
 
     Raises
     ------

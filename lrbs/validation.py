@@ -111,6 +111,14 @@ def positive(
     return array
 
 
+def none_negative(value: ArrayLike, name: str) -> Array:
+    """A finite array without an entry below zero."""
+    array = real_array(value, name)
+    if (array < 0).any():
+        raise ValueError(f"{name} must not be negative; the smallest entry that came is {array.min():.6g}")
+    return array
+
+
 def fraction(value: float, name: str) -> float:
     """A number in [0, 1), such as a momentum."""
     number = _number(value, name)

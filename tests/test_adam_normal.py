@@ -122,10 +122,7 @@ def test_as_a_method():
 
 @pytest.mark.parametrize(
     ("rule", "noise"),
-    [
-        (Adam(epsilon=1e-3), Diagonal([1.0])),
-        (Adam(), Dense([[1.0]])),
-    ],
+    [(Adam(epsilon=1e-3), Diagonal([1.0])), (Adam(), Dense([[1.0]]))],
     ids=["epsilon", "structure"],
 )
 def test_what_it_is_not_exact_for_is_refused(rule, noise):

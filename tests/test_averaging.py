@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrbs import SGD, Lion
 from lrbs.laws.averaging import (
     averaged_covariance,
     averaged_mean,
@@ -15,8 +16,6 @@ from lrbs.laws.averaging import (
     ema_noise_factor,
     ema_step,
     ema_weights,
-    lion_weights,
-    nesterov_weights,
 )
 
 decays = st.floats(0.0, 0.99)
@@ -41,10 +40,10 @@ def test_nesterov_and_lion_weights_are_those_of_their_recursions(rng):
         nesterov = 0.9 * m + 0.1 * g
         lion = 0.8 * lion_m + 0.2 * g  # the average of before this step
         lion_m = 0.97 * lion_m + 0.03 * g
-    assert nesterov_weights(0.9, 40) @ history[::-1] == pytest.approx(nesterov)
-    assert lion_weights(0.8, 0.97, 40) @ history[::-1] == pytest.approx(lion)
-    assert lion_weights(0.8, 0.97, 1) == pytest.approx([0.2])
-    assert lion_weights(0.8, 0.97, 2) == pytest.approx([0.2, 0.8 * 0.03])
+    assert SGD(0.9, nesterov=True).weights(40) @ history[::-1] == pytest.approx(nesterov)
+    assert Lion(0.8, 0.97).weights(40) @ history[::-1] == pytest.approx(lion)
+    assert Lion(0.8, 0.97).weights(1) == pytest.approx([0.2])
+    assert Lion(0.8, 0.97).weights(2) == pytest.approx([0.2, 0.8 * 0.03])
 
 
 def test_covariances_of_matrices_add_with_squared_weights(rng, definite):

@@ -417,10 +417,7 @@ def test_unequal_batches_of_two_sizes_are_unbiased(rng):
 def test_refusals_of_batch_sizes():
     norms = np.ones((6, 3))
     for call, message in (
-        (
-            lambda: noise_scale_from_batch_sizes(norms, [8, 8, 8]),
-            "2 sizes or more: a line .* got 1",
-        ),
+        (lambda: noise_scale_from_batch_sizes(norms, [8, 8, 8]), "2 sizes or more: a line .* got 1"),
         (lambda: noise_scale_from_batch_sizes(norms, [8, 16]), r"shape \(3,\) or \(6, 3\); got \(2,\)"),
         (lambda: noise_scale_from_batch_sizes(norms[:1], [8, 16, 32]), "at least 2 steps; got 1"),
         (lambda: noise_scale_from_batch_sizes(norms[0], [8, 16, 32]), "at least 4 gradients; got 3"),

@@ -39,7 +39,8 @@ CODES = {
     "YD01": "something is yielded, and not said what",
 }
 ELSEWHERE = re.compile(r"\b(as|see) (there|above)\b|\bas for (:|the class)", re.I)
-REFUSE = {"count", "fraction", "non_negative", "positive", "symmetric_matrix", "vector"}  # of lrbs.validation
+# Of lrbs.validation.
+REFUSE = {"count", "fraction", "non_negative", "none_negative", "positive", "symmetric_matrix", "vector"}
 
 
 class Described(Validator):

@@ -53,12 +53,7 @@ def test_older_step_as_printed(rng, definite):
     assert step.loss_decrease == pytest.approx((mu @ g) ** 2 / (2 * curvature))
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: erf_stand_in(1.0, 0.0), "constant must be positive"),
-    ],
-)
+@pytest.mark.parametrize(("call", "message"), [(lambda: erf_stand_in(1.0, 0.0), "constant must be positive")])
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()

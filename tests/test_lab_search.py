@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from lrbs.lab import (
-    TanhNetwork,
-    batch_gradients,
-    best_learning_rate,
-    local_model,
-    moment_controls,
-)
+from lrbs.lab import TanhNetwork, batch_gradients, best_learning_rate, local_model, moment_controls
 
 NETWORK = TanhNetwork(4, 3, 3)
 

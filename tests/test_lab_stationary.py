@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 
 import lrbs
-from lrbs.lab import (
-    SoftmaxRegression,
-    TanhNetwork,
-    batch_gradients,
-    local_model,
-    stationary_updates,
-)
+from lrbs.lab import SoftmaxRegression, TanhNetwork, batch_gradients, local_model, stationary_updates
 
 NETWORK = TanhNetwork(4, 3, 3)
 

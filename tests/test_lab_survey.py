@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 
 import lrbs
-from lrbs.lab import (
-    TanhNetwork,
-    best_learning_rate,
-    local_model,
-    stationary_updates,
-    survey_steps,
-)
+from lrbs.lab import TanhNetwork, best_learning_rate, local_model, stationary_updates, survey_steps
 
 NETWORK = TanhNetwork(4, 3, 3)
 RULES = {"plain": lrbs.SGD(), "signs": lrbs.SignSGD(momentum=0.5)}
@@ -55,17 +49,7 @@ def test_each_entry_is_the_step_of_its_own_updates(data, weights, model):
 def test_a_batch_size_has_the_same_numbers_whatever_stands_beside_it(data, weights, model):
     alone, both = (
         survey_steps(
-            NETWORK,
-            weights,
-            data,
-            model,
-            RULES,
-            sizes,
-            rng=5,
-            runs=4,
-            updates=2,
-            burn_in=5,
-            search=False,
+            NETWORK, weights, data, model, RULES, sizes, rng=5, runs=4, updates=2, burn_in=5, search=False
         )
         for sizes in ((8,), (2, 8))
     )
@@ -75,16 +59,7 @@ def test_a_batch_size_has_the_same_numbers_whatever_stands_beside_it(data, weigh
 
 def test_linear_rules_meet_their_law(data, weights, model):
     found = survey_steps(
-        NETWORK,
-        weights,
-        data,
-        model,
-        {"SGD": lrbs.SGD()},
-        (1, 16),
-        rng=1,
-        runs=200,
-        updates=10,
-        search=False,
+        NETWORK, weights, data, model, {"SGD": lrbs.SGD()}, (1, 16), rng=1, runs=200, updates=10, search=False
     )["SGD"].measured
     law = lrbs.expected_step(model, lrbs.SGD(), (1, 16))
     assert (np.abs(found.optimal_lr - law.optimal_lr) < 4 * found.optimal_lr_se).all()

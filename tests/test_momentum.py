@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lrbs
-from lrbs import SGD, Averaged, LocalModel, Muon, SignSGD, exact, mean_field, scalar_mean_field
-from lrbs.laws.averaging import ema_weights, lion_weights, nesterov_weights
+from lrbs import SGD, Averaged, Lion, LocalModel, Muon, SignSGD, exact, mean_field, scalar_mean_field
+from lrbs.laws.averaging import ema_weights
 from lrbs.laws.momentum import (
     batch_multiplier,
     effective_batch_size,
@@ -56,10 +56,10 @@ def test_multipliers_of_weights(momentum, steps):
     assert batch_multiplier(ema_weights(momentum, steps)) == pytest.approx(
         ema_batch_multiplier(momentum, steps)
     )
-    assert batch_multiplier(nesterov_weights(momentum, 900)) == pytest.approx(
+    assert batch_multiplier(SGD(momentum, nesterov=True).weights(900)) == pytest.approx(
         nesterov_batch_multiplier(momentum)
     )
-    assert batch_multiplier(lion_weights(momentum, 0.96, 900)) == pytest.approx(
+    assert batch_multiplier(Lion(momentum, 0.96).weights(900)) == pytest.approx(
         lion_batch_multiplier(momentum, 0.96)
     )
     scaled = batch_multiplier(7.5 * ema_weights(momentum, steps))
@@ -119,11 +119,7 @@ def test_an_average_that_has_just_started_is_short():
 def test_momentum_is_a_larger_batch_for_all_rules_of_one_average(rng, definite):
     model = LocalModel(rng.standard_normal(4), definite(4), definite(4))
     sizes = np.geomspace(0.1, 100, 7)
-    for plain, averaged in (
-        (SGD(), SGD(0.9)),
-        (SignSGD(), SignSGD(0.9)),
-        (Muon((2, 2)), Muon((2, 2), 0.9)),
-    ):
+    for plain, averaged in ((SGD(), SGD(0.9)), (SignSGD(), SignSGD(0.9)), (Muon((2, 2)), Muon((2, 2), 0.9))):
         at_larger = lrbs.expected_step(model, plain, effective_batch_size(sizes, 0.9))
         with_momentum = lrbs.expected_step(model, averaged, sizes)
         np.testing.assert_allclose(with_momentum.optimal_lr, at_larger.optimal_lr)

@@ -207,10 +207,7 @@ def test_refusals():
             lambda: two_batch_moments(1.0, 1.0, 8, 8),
             "small_batch_size must be below big_batch_size; got 8 and 8",
         ),
-        (
-            lambda: two_batch_moments(-1.0, 1.0, 8, 64),
-            "small_norm must not be negative; the smallest is -1",
-        ),
+        (lambda: two_batch_moments(-1.0, 1.0, 8, 64), "small_norm must not be negative; the smallest is -1"),
         (lambda: two_batch_moments(1.0, -1.0, 8, 64), "big_norm must not be negative"),
         (lambda: two_batch_moments(1.0, 1.0, 8, 64, reduction="none"), "reduction must be"),
         (lambda: noise_scale_from_two_batches([1.0, 2.0], [1.0], 8, 64), "of the same steps; got 2, 1"),

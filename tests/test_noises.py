@@ -47,10 +47,7 @@ def test_bounds_are_not_tighter_for_a_vanishing_mean():
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: NOISES["uniform"].sign_mean(np.inf), "ratio must be finite"),
-    ],
+    ("call", "message"), [(lambda: NOISES["uniform"].sign_mean(np.inf), "ratio must be finite")]
 )
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):

@@ -5,11 +5,7 @@ import pytest
 import sympy as sp
 
 from lrbs import saturation
-from lrbs.laws.practice import (
-    cautious_lr,
-    kept_progress,
-    max_lr_from_search,
-)
+from lrbs.laws.practice import cautious_lr, kept_progress, max_lr_from_search
 from lrbs.laws.schedules import (
     adaptive_batch_size,
     cosine,

@@ -24,7 +24,7 @@ def curves(noise_scale, limit):
     return {
         "law": (BATCH_SIZE, law),
         "half": Points([noise_scale], [limit / 2], error=[limit / 10]),
-        "around": Band(BATCH_SIZE, law / 2, law * 2, colour="grey"),
+        "around": Band(BATCH_SIZE, law / 2, law * 2, colour="guide"),
         "limit": Rule(y=limit),
         "bend": Rule(x=noise_scale),
         "limit in words": Readout(limit),

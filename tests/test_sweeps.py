@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 
 from lrbs.laws import corner_law, saturation
-from lrbs.sweeps import (
-    CANDIDATES,
-    Sweep,
-    fit_law,
-    power_of_size_and_tokens,
-    rate_range,
-    resampled,
-    step_law,
-)
+from lrbs.sweeps import CANDIDATES, Sweep, fit_law, power_of_size_and_tokens, rate_range, resampled, step_law
 from lrbs.sweeps.table import FACTORS
 
 B = 2.0 ** np.arange(5, 12)

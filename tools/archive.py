@@ -16,6 +16,7 @@ TOP = "lrbs-book"
 FOLDERS = (
     ".binder",
     ".ci",
+    ".github",
     "_ext",
     "assets",
     "benchmarks",

@@ -29,7 +29,7 @@ def loaded_files(printed: str) -> list[str]:
     data = {
         data.relative_to(ROOT)
         for path in modules
-        for data in (ROOT / path).parent.iterdir()
+        for data in (ROOT / path).parent.rglob("*")
         if data.suffix in (".toml", ".csv") and f'"{data.name}"' in (ROOT / path).read_text(encoding="utf-8")
     }
     return sorted(path.as_posix() for path in [*modules, *data])

@@ -28,6 +28,11 @@ ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TIMEOUT = 600  # seconds a cell
+# Printed by a last cell, which is not stored: seconds of a processor, and megabytes at the most.
+COST = """import os, resource, sys
+unit = 1e6 if sys.platform == "darwin" else 1e3
+print(sum(os.times()[:4]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)"""
+STEADY = 1.5  # a cost within this factor of the stored one is the same
 FOLDED = {
     "hide-input",
     "remove-input",
@@ -47,7 +52,8 @@ def normalised(notebook: Any, page: str) -> Any:
 
     Its text holds the numbers that its cells computed, and code that the page folds is folded in JupyterLab.
     """
-    values, loaded = prose.glued(notebook), notebook.metadata.get("lrbs", {}).get("loaded", [])
+    values, own = prose.glued(notebook), notebook.metadata.get("lrbs", {})
+    loaded, cost = own.get("loaded", []), own.get("cost")
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -59,7 +65,7 @@ def normalised(notebook: Any, page: str) -> Any:
             cell.metadata.pop(editor_state, None)
         cell.metadata.pop("jupyter", None)
         if cell.cell_type == "markdown":
-            cell.source = prose.settled(cell.source, page, values)
+            cell.source = prose.with_cost(prose.settled(cell.source, page, values), cost)
         elif FOLDED.intersection(cell.metadata.get("tags", [])):
             cell.metadata["jupyter"] = {"source_hidden": True}
         for output in cell.get("outputs", []):
@@ -67,13 +73,26 @@ def normalised(notebook: Any, page: str) -> Any:
             if "image/png" in output.get("data", {}):
                 output.data.pop(WIDGET, None)
     notebook.metadata["lrbs"] = {"digest": digest(notebook, loaded), "loaded": loaded}
+    if cost:
+        notebook.metadata["lrbs"]["cost"] = cost
     return notebook
+
+
+def steady(new: dict[str, float], stored: dict[str, int] | None) -> dict[str, int]:
+    """What a run costs, to one digit; what is stored, as long as it is about right."""
+    return {
+        name: stored[name]
+        if stored and 1 / STEADY < value / stored[name] < STEADY
+        else max(1, int(float(f"{value:.0e}")))
+        for name, value in new.items()
+    }
 
 
 async def execute(path: Path) -> None:
     """Run one notebook from top to bottom and write it back, its outputs current."""
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(LOADED))
+    stored = notebook.metadata.get("lrbs", {}).get("cost")
+    notebook.cells += [nbformat.v4.new_code_cell(LOADED), nbformat.v4.new_code_cell(COST)]
     client = nbclient.NotebookClient(
         notebook,
         extra_arguments=["--log-level=40"],
@@ -85,7 +104,9 @@ async def execute(path: Path) -> None:
         timeout=TIMEOUT,
     )
     await client.async_execute()
-    notebook.metadata["lrbs"] = {"loaded": loaded_files(notebook.cells.pop().outputs[0].text)}
+    seconds, megabytes = map(float, notebook.cells.pop().outputs[0].text.split())
+    cost = steady({"seconds": seconds, "megabytes": megabytes}, stored)
+    notebook.metadata["lrbs"] = {"loaded": loaded_files(notebook.cells.pop().outputs[0].text), "cost": cost}
     whole.write(path, nbformat.writes(normalised(notebook, path.stem)) + "\n")
 
 
@@ -114,6 +135,7 @@ def main() -> int:
     stale = [path for path in paths if arguments.all or not is_current(nbformat.read(path, as_version=4))]
     prose.settle_pages()
     failures = asyncio.run(execute_all(stale))
+    prose.settle_readme()
     print("\n".join(failures), file=sys.stderr, end="")
     return 1 if failures else 0
 

@@ -7,6 +7,7 @@ are plain text and plain links, and ``make chapters`` keeps them right:
   where none is known yet.
 - ``[(11260.3)]()`` gets the address of the equation, wherever it stands; and an equation gets its number as a
   ``\\tag`` too, for viewers that do not show its label.
+- ``*Reading: about 25 minutes.`` is followed by what the last run of the chapter cost.
 - ``[Li et al. 2024](references.md#li2024)``, or ``Li et al. [(2024)](references.md#li2024)``, leads to the
   source; the page of references is made from references.bib.
 
@@ -19,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from pybtex.database import Entry, parse_file
 from pybtex.plugin import find_plugin
 
@@ -64,6 +66,16 @@ def with_numbers(text: str, values: dict[str, str]) -> str:
         if count != len(re.findall(rf"<!--{re.escape(name)}-->", text)):
             raise ValueError(f"{name!r} is now {values[name]!r}: read its sentence again and put ? there")
     return text
+
+
+def readme(text: str) -> str:
+    """The README, whose numbers are those of chapters: ``16<!--index.ix_one_step-->`` is the front page's."""
+    names = re.findall(r"<!--([\w-]+)\.([\w-]+)-->", text)
+    values: dict[str, str] = {}
+    for page in {page for page, _ in names}:
+        found = glued(nbformat.read(ROOT / "chapters" / f"{page}.ipynb", as_version=4))
+        values |= {f"{page}.{name}": value for name, value in found.items()}
+    return with_numbers(text, values)
 
 
 # ---------------------------------------------------------------------------- equations
@@ -132,6 +144,21 @@ def references() -> str:
     return "\n\n".join([head, *entries]).replace("\n\n\n", "\n\n") + "\n"
 
 
+# ---------------------------------------------------------------------------- what a run costs
+
+READING = re.compile(r"^(\*Reading: about \d+ minutes\.)(?: Running: [^.]*\.)?", re.MULTILINE)
+
+
+def with_cost(text: str, cost: dict[str, int] | None) -> str:
+    """The text of a page that says how long it takes to read, with what a run of it took."""
+    if not cost:
+        return text
+    seconds, megabytes = cost["seconds"], cost["megabytes"]
+    time = f"{seconds} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+    memory = f"{megabytes} MB" if megabytes < 1000 else f"{megabytes / 1000:.0f} GB"
+    return READING.sub(rf"\1 Running: about {time} of a processor, {memory}.", text)
+
+
 # ---------------------------------------------------------------------------- all of it
 
 
@@ -148,3 +175,11 @@ def settle_pages() -> None:
         new = settled(references() if path.stem == "references" else text, path.stem, {})
         if new != text:
             whole.write(path, new)
+
+
+def settle_readme() -> None:
+    """Write the README with the numbers that chapters have stored."""
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    if (new := readme(text)) != text:
+        whole.write(path, new)

@@ -26,7 +26,7 @@ COPIES = {
             "output/chtml/fonts",
             "a11y/assistive-mml.js",
         ],
-    ),
+    )
 }
 
 

@@ -24,8 +24,7 @@ def exact(rule: UpdateRule, gradient: Array, noise: Operator) -> Moments:
     ----------
     rule : UpdateRule
     gradient : ndarray, shape (N,)
-    noise : Operator
-        Covariance Sigma/B of one batch gradient.
+    noise : Operator, covariance Sigma/B of one batch gradient
 
     Returns
     -------

@@ -17,17 +17,15 @@ from lrbs.validation import Array
 def mean_field(rule: UpdateRule, gradient: Array, noise: Operator) -> Moments:
     """The general mean field: every rule is phi = P m, and P is replaced by its value at averaged gradients.
 
-    E[phi] = P g and Cov[phi] = c P noise P, with c the fraction of noise that the rule's average
-    keeps. No distribution is assumed and correlations of the noise are kept. Source: 11280.12, 11280.13;
-    for the rules with memory 11301.11, 11301.13; for Muon 11285.3, 11285.5; the mean product of two signs
-    is lrbs.cross-moment.
+    E[phi] = P g and Cov[phi] = c P noise P, with c the fraction of noise that the rule's average keeps. No
+    distribution is assumed and correlations are kept. Source: 11280.12, 11280.13; for rules with memory
+    11301.11, 11301.13; for Muon 11285.3, 11285.5; the mean product of two signs is lrbs.cross-moment.
 
     Parameters
     ----------
     rule : UpdateRule
     gradient : ndarray, shape (N,)
-    noise : Operator
-        Covariance Sigma/B of one batch gradient.
+    noise : Operator, covariance Sigma/B of one batch gradient
 
     Returns
     -------
@@ -104,8 +102,7 @@ def two_sided_mean_field(rule: UpdateRule, gradient: Array, noise: Operator) -> 
     ----------
     rule : Muon
     gradient : ndarray, shape (N,)
-    noise : Operator
-        Covariance Sigma/B of one batch gradient.
+    noise : Operator, covariance Sigma/B of one batch gradient
 
     Returns
     -------

@@ -15,7 +15,7 @@ ERF_SLOPE = np.pi / 2
 
 
 def older_route(method: Method = mean_field) -> Method:
-    """A method with pi/2 times the noise, which is what matching the slope of erf comes to.
+    """A method with pi/2 times the noise, which is what matching the slope of erf comes to. Source: 10563.13.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def older_route(method: Method = mean_field) -> Method:
     Returns
     -------
     callable
-        To be passed to :func:`lrbs.expected_step`, for SignSGD, Lion and SoftSignSGD. Source: 10563.13.
+        To be passed to :func:`lrbs.expected_step`, for SignSGD, Lion and SoftSignSGD.
 
     Raises
     ------
@@ -61,8 +61,7 @@ def linearised_erf(rule: UpdateRule, gradient: Array, noise: Operator) -> Moment
     ----------
     rule : SignSGD or Lion
     gradient : ndarray, shape (N,)
-    noise : Operator
-        Covariance Sigma/B of one batch gradient.
+    noise : Operator, covariance Sigma/B of one batch gradient
 
     Returns
     -------

@@ -37,8 +37,7 @@ def scalar_mean_field(rule: UpdateRule, gradient: Array, noise: Operator) -> Mom
     ----------
     rule : UpdateRule
     gradient : ndarray, shape (N,)
-    noise : Operator
-        Covariance Sigma/B of one batch gradient.
+    noise : Operator, covariance Sigma/B of one batch gradient
 
     Returns
     -------

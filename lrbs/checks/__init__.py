@@ -61,36 +61,26 @@ def run(id: str, *, folded: bool | None = None) -> Evidence:
 
 
 class Survey(NamedTuple):
-    """What the checks compare with what.
+    """How many checks there are, and comparisons of each kind in them.
 
     Attributes
     ----------
     checks, comparisons : int
-        How many.
-    random : int
-        Of a formula with a simulation, in standard errors.
+    random : int, of a formula with a simulation, in standard errors
     deterministic : int
         Of a formula with a quadrature, linear algebra, a limit or an independent evaluation.
-    misses : int
-        Of a law with the truth that it misses, by as much as the book says.
-    stated : int
-        Of a figure that the book states with this run.
-    claims : int
-        Something that holds or not, and has no size.
+    misses : int, of a law with the truth that it misses, by as much as the book says
+    stated : int, of a figure that the book states with this run
+    claims : int, something that holds or not, and has no size
     """
 
     checks: int
     comparisons: int
     random: int
-    """Of a formula with a simulation, in standard errors."""
     deterministic: int
-    """Of a formula with a quadrature, linear algebra, a limit or an independent evaluation."""
     misses: int
-    """Of a law with the truth that it misses, by as much as the book says."""
     stated: int
-    """Of a figure that the book states with this run."""
     claims: int
-    """Something that holds or not, and has no size."""
 
     @classmethod
     def of(cls, evidence: Iterable[Evidence]) -> Survey:

@@ -1,29 +1,19 @@
 """Checks of Adam's laws: learning rate and loss decrease against the batch size, and where they break."""
 
-from __future__ import annotations
-
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
-from lrbs.approximations import exact, scalar_mean_field
+from lrbs import Adam, LocalModel, exact, expected_step, scalar_mean_field, simulated_step
 from lrbs.checks.comparison import Comparison
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
-from lrbs.checks.problems import equal_signal_model, minimised_loss, models_of_one_trace, unit_law
-from lrbs.laws.adam import (
-    mean_update,
-    second_average,
-)
+from lrbs.checks.problems import equal_signal_model, lowest, minimised_loss, models_of_one_trace, unit_law
+from lrbs.laws.adam import mean_update, second_average
 from lrbs.laws.adam_curves import adam_law, full_momentum_lr, scalar_mean_update
 from lrbs.laws.scalar_law import ScalarLaw
-from lrbs.model import LocalModel
-from lrbs.rules import Adam
-from lrbs.simulate import simulated_step
-from lrbs.step import expected_step
-
-_STATIONARY = "Gradient constant over the memory of the average, noise new at every step"
+from lrbs.validation import Array
 
 
 @check("approximation", where="β = 0.99, 0.999, equal ratios, B from 0.03 B_simple")
@@ -66,34 +56,35 @@ class _Worst(NamedTuple):
     law: float
     truth: float
 
+    @property
+    def error(self) -> float:
+        return abs(self.law / self.truth - 1)
+
     def missed(self, name: str, off: float) -> Comparison:
         return missed(f"{name}, at worst", self.law, self.truth, off, 1e-3)
 
 
 def _largest_errors(model: LocalModel, beta1: float = 0.9, beta2: float = 0.95) -> tuple[_Worst, _Worst]:
     """Largest errors of Adam's law over six decades of B: of the learning rate, of the loss decrease."""
-    law = adam_law(model, beta1)
-    shares = np.geomspace(1e-3, 1e3, 61)
+    law, shares = adam_law(model, beta1), np.geomspace(1e-3, 1e3, 61)
     sizes = model.simple_noise_scale * shares
     true = expected_step(model, Adam(beta1, beta2), sizes, exact)
-    found = []
-    for said, real in (
-        (law.optimal_lr(sizes), true.optimal_lr),
-        (law.loss_decrease(sizes), true.loss_decrease),
-    ):
-        worst = int(np.abs(said / real - 1).argmax())
-        found.append(_Worst(float(shares[worst]), float(said[worst]), float(real[worst])))
-    return found[0], found[1]
+
+    def worst(said: Array, real: Array) -> _Worst:
+        place = int(np.abs(said / real - 1).argmax())
+        return _Worst(float(shares[place]), float(said[place]), float(real[place]))
+
+    gain = worst(law.loss_decrease(sizes), true.loss_decrease)
+    return worst(law.optimal_lr(sizes), true.optimal_lr), gain
 
 
 def _worst_of_three(part: int) -> tuple[float, str]:
     """Largest error over three Hessians, of the learning rate (0) or the loss decrease (1), and where."""
     found = {name: _largest_errors(model)[part] for name, model in models_of_one_trace().items()}
-    errors = {name: abs(each.law / each.truth - 1) for name, each in found.items()}
-    worst = max(errors, key=errors.__getitem__)
-    others = ", ".join(f"{100 * e:.1f} % {name}" for name, e in errors.items() if name != worst)
+    worst = max(found, key=lambda name: found[name].error)
+    others = ", ".join(f"{100 * each.error:.1f} % {name}" for name, each in found.items() if name != worst)
     at = f"{worst}, {found[worst].batch_size:.2g} B_simple"
-    return errors[worst], f"equal ratios, {at}; {others}"
+    return found[worst].error, f"equal ratios, {at}; {others}"
 
 
 @check("approximation")
@@ -112,20 +103,14 @@ def adam_law_against_minimised_loss() -> Rows:
     size = 0.3 * model.simple_noise_scale
     beta = (1 + 1 / 0.3) ** -0.5
     g, H, s = model.gradient, model.hessian.dense(), np.sign(model.gradient)
-    off = float(s @ H @ s - np.trace(H))
-    sign_law = float(np.abs(g).sum() / (np.trace(H) / beta + beta * off))
+    sign_law = float(np.abs(g).sum() / (np.trace(H) / beta + beta * (s @ H @ s - np.trace(H))))
+    full = law.alignment, law.signal_curvature, law.noise_scale
+    scalar = expected_step(model, Adam(0.9, 0.95), size, scalar_mean_field).optimal_lr
     yield "β₁ = 0: SignSGD's law", adam_law(model, 0.0).optimal_lr(size), sign_law
     yield near(
-        "β₁ → 1",
-        adam_law(model, 1 - 1e-9).optimal_lr(size),
-        full_momentum_lr(size, law.alignment, law.signal_curvature, law.noise_scale),
-        tolerance=1e-6,
+        "β₁ → 1", adam_law(model, 1 - 1e-9).optimal_lr(size), full_momentum_lr(size, *full), tolerance=1e-6
     )
-    yield (
-        "scalar mean field",
-        law.optimal_lr(size),
-        expected_step(model, Adam(0.9, 0.95), size, scalar_mean_field).optimal_lr,
-    )
+    yield "scalar mean field", law.optimal_lr(size), scalar
     yield stated("largest error", -0.0261, errors[worst], 0.02)
     return _worst_of_three(0)
 
@@ -155,29 +140,26 @@ def adam_with_a_diagonal_hessian() -> Rows:
     size = 0.2 * model.simple_noise_scale
     beta = (1 + 1 / 0.2) ** -0.5
     printed = law.alignment / ((0.1 / 1.9 / beta + beta * 1.8 / 1.9) * model.hessian.trace())
-    unit = unit_law(0.9)
-    figures = {0.001: 0.48, 0.01: 0.35, 0.0588: 0.0, 0.1: -0.11, 1.0: -0.20}
-    slopes = [
-        stated(f"slope at {share:g} B_simple", figure, _slope(unit, share), 0.005, absolute=True)
-        for share, figure in figures.items()
-    ]
+    scalar = expected_step(model, Adam(0.9, 0.95), size, scalar_mean_field).optimal_lr
     rate, gain = _largest_errors(model)
     yield "printed form", law.optimal_lr(size), printed
-    yield (
-        "scalar mean field",
-        law.optimal_lr(size),
-        expected_step(model, Adam(0.9, 0.95), size, scalar_mean_field).optimal_lr,
-    )
-    yield from slopes
+    yield "scalar mean field", law.optimal_lr(size), scalar
+    for share, figure in {0.001: 0.48, 0.01: 0.35, 0.0588: 0.0, 0.1: -0.11, 1.0: -0.20}.items():
+        slope = _slope(unit_law(0.9), share)
+        yield stated(f"slope at {share:g} B_simple", figure, slope, 0.005, absolute=True)
     yield rate.missed("η*", -0.042)
     yield gain.missed("loss decrease", -0.032)
-    return abs(rate.law / rate.truth - 1), f"equal ratios, {rate.batch_size:.2g} B_simple"
+    return rate.error, f"equal ratios, {rate.batch_size:.2g} B_simple"
 
 
 def _slope(law: ScalarLaw, batch_size: float, step: float = 1e-4) -> float:
     """d log eta* / d log B."""
     low, high = law.optimal_lr(batch_size * np.exp([-step, step]))
     return float(np.log(high / low) / (2 * step))
+
+
+def _below(law: ScalarLaw, log_size: float) -> float:
+    return -float(law.optimal_lr(math.exp(log_size)))
 
 
 @check("approximation", where="batch size, β = 0.9, 0.95, equal ratios")
@@ -188,13 +170,8 @@ def peak_of_adam() -> Rows:
         ("diagonal, 0.5", unit_law(0.5)),
         ("dense, 0.4", adam_law(equal_signal_model(), 0.4)),
     ):
-        found = minimize_scalar(
-            lambda x, law=law: -float(law.optimal_lr(math.exp(x))),
-            bounds=(-10, 15),
-            method="bounded",
-            options={"xatol": 1e-9},
-        )
-        yield near(name, law.peak_batch_size, math.exp(found.x), tolerance=1e-5)
+        found, _ = lowest(partial(_below, law), -10, 15)
+        yield near(name, law.peak_batch_size, math.exp(found), tolerance=1e-5)
     unit = unit_law(0.9)
     peak = unit.peak_batch_size
     yield stated("β₁ = 0.9: in B_simple", 0.0588, peak, 1e-3)
@@ -218,19 +195,16 @@ def loss_decrease_of_adam() -> Rows:
     true = expected_step(model, Adam(0.9, 0.95), sizes, exact)
     scalar = expected_step(model, Adam(0.9, 0.95), sizes, scalar_mean_field)
     errors = np.abs(law.loss_decrease(sizes) / true.loss_decrease - 1)
-    unit = unit_law(0.9)
-    share = {
-        size: float(unit.loss_decrease(size)) / unit.max_loss_decrease for size in (0.0588, 0.1, 1.0, 10.0)
-    }
-    rate = {size: float(unit.optimal_lr(size)) for size in share}
     run = simulated_step(model, Adam(0.9, 0.95), 0.1 * model.simple_noise_scale, samples=1500, rng=64)
     at = expected_step(model, Adam(0.9, 0.95), 0.1 * model.simple_noise_scale, exact)
     yield "scalar mean field", law.loss_decrease(sizes)[20], scalar.loss_decrease[20]
     yield "exact, simulated", at.loss_decrease, (run.loss_decrease, run.loss_decrease_se)
-    for s, f in zip(share, (0.528, 0.655, 0.950, 0.995), strict=True):
-        yield stated(f"decrease at {s:g} B_simple", f, share[s], 1e-3)
-    for s, f in zip(share, (2.24, 2.17, 1.34, 1.04), strict=True):
-        yield stated(f"η* at {s:g} B_simple", f, rate[s], 5e-3)
+    shares, unit = np.array([0.0588, 0.1, 1.0, 10.0]), unit_law(0.9)
+    gains, rates = unit.loss_decrease(shares) / unit.max_loss_decrease, unit.optimal_lr(shares)
+    for share, figure, gain in zip(shares, (0.528, 0.655, 0.950, 0.995), gains, strict=True):
+        yield stated(f"decrease at {share:g} B_simple", figure, gain, 1e-3)
+    for share, figure, rate in zip(shares, (2.24, 2.17, 1.34, 1.04), rates, strict=True):
+        yield stated(f"η* at {share:g} B_simple", figure, rate, 5e-3)
     yield stated("largest error", 0.0143, errors.max(), 0.02)
     return _worst_of_three(1)
 
@@ -242,19 +216,14 @@ def loss_decrease_of_adam() -> Rows:
 def momentum_in_adam_is_no_larger_batch() -> Rows:
     """For the loss decrease momentum multiplies Adam's batch by 19, for the learning rate it does not."""
     with_momentum, without = unit_law(0.9), unit_law(0.0)
-    small = 1e-8
-    rise = float(with_momentum.optimal_lr(small)) / math.sqrt(small)
-    sign_rise = float(without.optimal_lr(19 * small)) / math.sqrt(small)
+    rise, sign_rise = (
+        float(law.optimal_lr(B)) / 1e-4 for law, B in ((with_momentum, 1e-8), (without, 19e-8))
+    )
     yield "loss decrease at 0.1 B_simple", with_momentum.loss_decrease(0.1), without.loss_decrease(1.9)
     yield stated("η*/√(B/B_simple), Adam", 19.0, rise, 1e-6)
     yield stated("η*/√(B/B_simple), SignSGDM", math.sqrt(19), sign_rise, 1e-6)
-    yield missed(
-        "η* at 0.1 B_simple: SignSGDM for Adam",
-        without.optimal_lr(1.9),
-        with_momentum.optimal_lr(0.1),
-        -0.6275,
-        5e-3,
-    )
+    rates = without.optimal_lr(1.9), with_momentum.optimal_lr(0.1)
+    yield missed("η* at 0.1 B_simple: SignSGDM for Adam", *rates, -0.6275, 5e-3)
     return abs(float(with_momentum.loss_decrease(0.1) / without.loss_decrease(1.9)) - 1)
 
 
@@ -285,12 +254,7 @@ def larger_batch_can_lose_under_adam() -> Rows:
         yield stated(f"mean field, B = {b:.0e}", figure, x, 2e-3)
     yield holds("exact: falls from B = 1000 on", (np.diff(true.loss_decrease[1:]) < 0).all())
     yield holds("the scalar law: rises throughout", (np.diff(scalar) > 0).all())
-    for b, x, t, off in zip(
-        sizes,
-        field.loss_decrease,
-        true.loss_decrease,
-        (-0.006, -0.010, -0.024, -0.011, 0.0),
-        strict=True,
-    ):
+    offs = (-0.006, -0.010, -0.024, -0.011, 0.0)
+    for b, x, t, off in zip(sizes, field.loss_decrease, true.loss_decrease, offs, strict=True):
         yield missed(f"mean field, B = {b:.0e}", x, t, off, 2e-3)
     yield missed("scalar law, B = 1e+03", scalar[1], true.loss_decrease[1], -0.562, 5e-3)

@@ -1,19 +1,11 @@
 """Checks of the chapter on the noise scale along a run: the batch that should grow with it."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.optimize import minimize
 
 from lrbs.checks.evidence import Rows, check, holds, near
 from lrbs.checks.runs import slow_runs
-from lrbs.tradeoff import (
-    exchange_rate,
-    frugal_batch_size,
-    run_length,
-    steps,
-    tradeoff_product,
-)
+from lrbs.tradeoff import exchange_rate, frugal_batch_size, run_length, steps, tradeoff_product
 from lrbs.validation import Array
 
 # Noise scales along a run that grow a hundredfold.

@@ -1,7 +1,5 @@
 """One number of the book against the same number found in another way, and words for how far off it is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,10 +17,8 @@ class Comparison:
 
     Attributes
     ----------
-    quantity : str
-        What is compared, in words or short symbols.
-    formula : float
-        What the equation, or the book, says.
+    quantity : str, what is compared, in words or short symbols
+    formula : float, what the equation, or the book, says
     reference : float
         What simulation, linear algebra, quadrature or the literature says.
     standard_error : float, optional

@@ -1,16 +1,12 @@
 """Checks of the page that looks at other networks and other moments."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from lrbs.approximations import exact
+from lrbs import SGD, exact, expected_step
 from lrbs.checks.evidence import Rows, check, near
 from lrbs.checks.problems import small_network
 from lrbs.lab import local_model
 from lrbs.laws.spectrum import correlation_factor
-from lrbs.rules import SGD
-from lrbs.step import expected_step
 
 
 @check("Monte Carlo")
@@ -25,10 +21,7 @@ def correlations_raise_curvature() -> Rows:
     signs = np.random.default_rng(0).choice((-1.0, 1.0), (8, *deviations.shape))
     H = model.hessian.dense()
     met, *alone = (np.einsum("in,in->", each, each @ H) for each in (deviations, *(signs * deviations)))
-    small = 1e-4 * model.noise_scale
-    apart, real = (
-        float(expected_step(model.with_correlations(share), SGD(), small, exact).optimal_lr)
-        for share in (0, 1)
-    )
+    models, small = (model.with_correlations(0), model), 1e-4 * model.noise_scale
+    apart, real = (expected_step(each, SGD(), small, exact).optimal_lr for each in models)
     yield "correlations shuffled away", factor, met / np.array(alone)
     yield near("learning rates at 1e-4 B_noise", factor, apart / real, tolerance=2e-3)

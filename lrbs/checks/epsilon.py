@@ -1,7 +1,5 @@
 """Checks of the page on epsilon: soft signs, the clip, the closed laws."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -9,37 +7,36 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import erf
 
-from lrbs.approximations import ERF_SLOPE, exact, mean_field, older_route, scalar_mean_field
-from lrbs.checks.comparison import Comparison
+from lrbs import LocalModel, SignSGD, SoftSignSGD, exact, expected_step, mean_field, scalar_mean_field
+from lrbs.approximations import ERF_SLOPE, older_route
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
 from lrbs.checks.problems import dense_model, independent_model, quadratic_loss, soft_moments
 from lrbs.laws.clip import clip_mean, clip_mean_by_slope, clip_square, hard_sigmoid, smooth_sigmoid
-from lrbs.laws.softsign import (
-    rescaled_softsign,
-    soft_law,
-    soft_noise_scale,
-)
-from lrbs.model import LocalModel
+from lrbs.laws.softsign import rescaled_softsign, soft_law, soft_noise_scale
 from lrbs.normal import softsign_mean, softsign_square
 from lrbs.operators import Diagonal
-from lrbs.rules import SignSGD, SoftSignSGD, softsign
+from lrbs.rules import softsign
 from lrbs.simulate import draw_gradients
-from lrbs.step import expected_step
 from lrbs.validation import Array
 
-
-def _grid() -> Array:
-    """Signal a and softness b in units of the noise: from the first slope to the last bend."""
-    return np.concatenate([np.geomspace(1e-3, 0.1, 8), np.linspace(0.12, 4, 80), np.linspace(4.2, 10, 30)])
+# Signal a and softness b in units of the noise: from the first slope to the last bend.
+GRID = np.concatenate([np.geomspace(1e-3, 0.1, 8), np.linspace(0.12, 4, 80), np.linspace(4.2, 10, 30)])
 
 
-def _largest(difference: Callable[[Array, float], Array], top: float = 10.0) -> tuple[float, float, float]:
-    """Largest size of a function of (a, b) with both up to `top`, and where it is."""
-    grid = _grid()
-    grid = np.append(grid[grid < top], top)
-    table = np.abs([difference(grid, float(b)) for b in grid])
+def _largest(difference: Callable[[Array, float], Array]) -> tuple[float, float, float]:
+    """Largest size of a function of (a, b) on the grid, and where it is."""
+    table = np.abs([difference(GRID, float(b)) for b in GRID])
     row, column = np.unravel_index(table.argmax(), table.shape)
-    return float(table[row, column]), float(grid[column]), float(grid[row])
+    return float(table[row, column]), float(GRID[column]), float(GRID[row])
+
+
+def _soft(a: Array, b: float) -> Array:
+    """Mean soft sign under noise of unit variance, exactly."""
+    return softsign_mean(a, np.ones_like(a), b)
+
+
+def _soft_square(a: Array, b: float) -> Array:
+    return softsign_square(a, np.ones_like(a), b)
 
 
 def _weighed(matrix: Array) -> float:
@@ -74,8 +71,7 @@ def soft_sign_loss() -> Rows:
     step = expected_step(model, rule, 2.0, exact)
     for eta in (0.05, 0.2):
         losses = quadratic_loss(model, -eta * updates)
-        error = float(losses.std() / np.sqrt(losses.size))
-        yield f"η = {eta:g}", step.loss_change(eta), (losses.mean(), error)
+        yield f"η = {eta:g}", step.loss_change(eta), (losses.mean(), losses.std() / np.sqrt(losses.size))
 
 
 @check("quadrature")
@@ -94,9 +90,9 @@ def soft_sign_exactly() -> Rows:
             (1, "mean", softsign_mean(np.array([mean]), np.array([deviation]), epsilon)[0]),
             (2, "square", softsign_square(np.array([mean]), np.array([deviation]), epsilon)[0]),
         ):
+            pieces = ((-12, kink), (kink, 12))
             reference = sum(
-                quad(integrand, low, high, args=(power,), epsabs=1e-12, limit=300)[0]
-                for low, high in ((-12, kink), (kink, 12))
+                quad(integrand, *ends, args=(power,), epsabs=1e-12, limit=300)[0] for ends in pieces
             )
             at = f"{name}, {mean:g} ± {deviation:g}, ϵ {epsilon:g}"
             yield near(at, formula, reference, tolerance=1e-7)
@@ -105,18 +101,12 @@ def soft_sign_exactly() -> Rows:
 @check("limit", where="ϵ = 300 x; 5 % at 3 x")
 def soft_sign_limit() -> Rows:
     """epsilon * softsign tends to its argument, with the error (x/epsilon)^2 / 2."""
-    missing = {
-        epsilon: float(1 - rescaled_softsign(2.0, 2.0 * epsilon) / 2.0) for epsilon in (3.0, 30.0, 300.0)
-    }
-    rows = [
-        Comparison(f"missing share, ϵ = {e:g} x", 1 / (2 * e**2), share, tolerance=e**-2.0)
-        for e, share in missing.items()
-    ]
-    product = float(5.0 * softsign(2.0, 5.0))
-    yield "ϵ = 5: both forms", rescaled_softsign(2.0, 5.0), product
-    yield from rows
+    yield "ϵ = 5: both forms", rescaled_softsign(2.0, 5.0), 5.0 * softsign(2.0, 5.0)
+    for e in (3.0, 30.0, 300.0):
+        share = float(1 - rescaled_softsign(2.0, 2.0 * e) / 2.0)
+        yield near(f"missing share, ϵ = {e:g} x", 1 / (2 * e**2), share, tolerance=e**-2.0)
     yield "ϵ infinite", rescaled_softsign(2.0, np.inf), 2.0
-    return missing[300.0]
+    return share
 
 
 @check("approximation", where="erf; 0.074 for tanh, none for the soft sign", absolute=True)
@@ -171,7 +161,7 @@ def clip_moments() -> Rows:
 @check("approximation", absolute=True)
 def clip_for_the_soft_sign() -> Rows:
     """The mean of the clip in the place of that of the soft sign: largest error over signal and softness."""
-    off, a, b = _largest(lambda a, b: clip_mean(a, 1.0, b) - softsign_mean(a, np.ones_like(a), b))
+    off, a, b = _largest(lambda a, b: clip_mean(a, 1.0, b) - _soft(a, b))
     corner = float(clip_mean(1e6, 1.0, 1e6) - softsign(1e6, 1e6))
     yield stated("largest error, a, b ≤ 10", 0.2575, off, 4e-3)
     yield stated("a = b → ∞", 1 - 2**-0.5, corner, 1e-5)
@@ -181,7 +171,7 @@ def clip_for_the_soft_sign() -> Rows:
 @check("approximation", absolute=True)
 def clip_squared_for_the_soft_sign() -> Rows:
     """The mean square of the clip in the place of that of the soft sign."""
-    off, a, b = _largest(lambda a, b: clip_square(a, 1.0, b) - softsign_square(a, np.ones_like(a), b))
+    off, a, b = _largest(lambda a, b: clip_square(a, 1.0, b) - _soft_square(a, b))
     corner = float(clip_square(1e6, 1.0, 1e6) - softsign(1e6, 1e6) ** 2)
     yield stated("largest error, a, b ≤ 10", 0.438, off, 4e-3)
     yield stated("a = b → ∞", 0.5, corner, 1e-5)
@@ -191,26 +181,18 @@ def clip_squared_for_the_soft_sign() -> Rows:
 @check("approximation", absolute=True)
 def soft_sign_square_mean_field() -> Rows:
     """The check of the mean field's mean square: the same run, the error of the square."""
-    both = soft_sign_mean_field()
-    square, c, d = _largest(
-        lambda a, b: soft_moments(mean_field, a, b)[1] - softsign_square(a, np.ones_like(a), b)
-    )
-    yield from both.comparisons
+    square, c, d = _largest(lambda a, b: soft_moments(mean_field, a, b)[1] - _soft_square(a, b))
+    yield from soft_sign_mean_field().comparisons
     return square, f"at a = {c:.2f}, b = {d:.2f}"
 
 
 @check("approximation", absolute=True)
 def soft_sign_mean_field() -> Rows:
     """Largest errors of mean and square by coordinate; the scalar form where all ratios are equal."""
-    mean, a, b = _largest(
-        lambda a, b: soft_moments(mean_field, a, b)[0] - softsign_mean(a, np.ones_like(a), b)
-    )
-    square, c, d = _largest(
-        lambda a, b: soft_moments(mean_field, a, b)[1] - softsign_square(a, np.ones_like(a), b)
-    )
-    gradient, noise = np.array([0.5, -0.5, 0.5]), Diagonal(np.full(3, 2.0))
-    scalar = scalar_mean_field(SoftSignSGD(epsilon=0.7), gradient, noise)
-    by_coordinate = mean_field(SoftSignSGD(epsilon=0.7), gradient, noise)
+    mean, a, b = _largest(lambda a, b: soft_moments(mean_field, a, b)[0] - _soft(a, b))
+    square, c, d = _largest(lambda a, b: soft_moments(mean_field, a, b)[1] - _soft_square(a, b))
+    rule, gradient, noise = SoftSignSGD(epsilon=0.7), np.array([0.5, -0.5, 0.5]), Diagonal(np.full(3, 2.0))
+    scalar, by_coordinate = (method(rule, gradient, noise) for method in (scalar_mean_field, mean_field))
     beta = (1 + 6 / (0.75 + 3 * 0.49)) ** -0.5
     nu = gradient / np.sqrt(0.25 + 0.49)
     second = np.outer(scalar.mean, scalar.mean) + scalar.covariance.dense()
@@ -220,29 +202,20 @@ def soft_sign_mean_field() -> Rows:
     yield "one ratio: scalar mean", nu[1] * beta, scalar.mean[1]
     yield "... by coordinate", scalar.mean[1], by_coordinate.mean[1]
     yield "second moments, all", _weighed(written), _weighed(second)
-    yield (
-        "... by coordinate",
-        second[0, 0],
-        by_coordinate.mean[0] ** 2 + by_coordinate.covariance.diagonal()[0],
-    )
-    return (
-        mean,
-        f"of the mean, at a = {a:.2f}, b = {b:.2f}; of the square {square:.2g}, at a = {c:.2f}, b = {d:.2f}",
-    )
+    one = by_coordinate.mean[0] ** 2 + by_coordinate.covariance.diagonal()[0]
+    yield "... by coordinate", second[0, 0], one
+    of_square = f"of the square {square:.2g}, at a = {c:.2f}, b = {d:.2f}"
+    return mean, f"of the mean, at a = {a:.2f}, b = {b:.2f}; {of_square}"
 
 
 @check("approximation", absolute=True)
 def older_soft_mean() -> Rows:
     """Both forms of the older route against soft sign and against the clip, which stands between them."""
     older = older_route(mean_field)
-
-    def ones(a: Array) -> Array:
-        return np.ones_like(a)
-
-    final, a, b = _largest(lambda a, b: soft_moments(older, a, b)[0] - softsign_mean(a, ones(a), b))
-    first, _, _ = _largest(lambda a, b: clip_mean_by_slope(a, 1.0, b) - softsign_mean(a, ones(a), b))
+    final, a, b = _largest(lambda a, b: soft_moments(older, a, b)[0] - _soft(a, b))
+    first, _, _ = _largest(lambda a, b: clip_mean_by_slope(a, 1.0, b) - _soft(a, b))
     half, _, _ = _largest(lambda a, b: clip_mean_by_slope(a, 1.0, b) - clip_mean(a, 1.0, b))
-    clip, _, _ = _largest(lambda a, b: clip_mean(a, 1.0, b) - softsign_mean(a, ones(a), b))
+    clip, _, _ = _largest(lambda a, b: clip_mean(a, 1.0, b) - _soft(a, b))
     far = float(clip_mean(1e4, 1.0, 1e4) - clip_mean_by_slope(1e4, 1.0, 1e4))
     at = float(soft_moments(older, np.array([0.5]), 1.2)[0][0])
     yield "a = 0.5, b = 1.2", 0.5 / np.sqrt(0.25 + 1.44 + np.pi / 2), at
@@ -258,12 +231,11 @@ def older_soft_mean() -> Rows:
 def older_soft_square() -> Rows:
     """The older square against soft sign and against the clip that it was made for."""
     older = older_route(mean_field)
-    soft, a, b = _largest(lambda a, b: soft_moments(older, a, b)[1] - softsign_square(a, np.ones_like(a), b))
+    soft, a, b = _largest(lambda a, b: soft_moments(older, a, b)[1] - _soft_square(a, b))
     clip, _, _ = _largest(lambda a, b: soft_moments(older, a, b)[1] - clip_square(a, 1.0, b))
     far = float(clip_square(1e4, 1.0, 1e4)) - float(soft_moments(older, np.array([1e4]), 1e4)[1][0])
-    written = 1 - 1.44 / (0.25 + 1.44 + np.pi / 2)
     at = float(soft_moments(older, np.array([0.5]), 1.2)[1][0])
-    yield "a = 0.5, b = 1.2", written, at
+    yield "a = 0.5, b = 1.2", 1 - 1.44 / (0.25 + 1.44 + np.pi / 2), at
     yield stated("largest error, soft sign", 0.307, soft, 3e-3)
     yield stated("largest error, clip, a, b ≤ 10", 0.431, clip, 3e-3)
     yield stated("... a = b → ∞", 0.5, far, 1e-3)
@@ -291,12 +263,9 @@ def older_route_is_more_noise() -> Rows:
     yield "π/2 in the law", np.pi / 2 * kappa2, law.noise_scale
     yield stated("largest error of a mean", 0.1096, off_mean.max(), 5e-3)
     yield stated("largest error of a square", 0.2936, off_square.max(), 5e-3)
-    return (
-        off_mean.max(),
-        "of a mean, six unequal coordinates, ϵ = 0.8, "
-        f"B = {sizes[off_mean.argmax()]:.2g}; of a square {off_square.max():.2g}, "
-        f"B = {sizes[off_square.argmax()]:.2g}",
-    )
+    at_mean, at_square = (f"B = {sizes[off.argmax()]:.2g}" for off in (off_mean, off_square))
+    of_square = f"of a square {off_square.max():.2g}, {at_square}"
+    return off_mean.max(), f"of a mean, six unequal coordinates, ϵ = 0.8, {at_mean}; {of_square}"
 
 
 def _off_the_exact(model: LocalModel, epsilon: float, batch_size: float) -> tuple[float, float]:
@@ -320,17 +289,14 @@ def soft_sign_learning_rate() -> Rows:
     written = beta * (nu @ g) / (trace + beta**2 * (double_sum - trace))
     older = beta * (nu @ g) / (beta**2 * double_sum + (1 - beta**2) * trace)
     scalar = expected_step(model, SoftSignSGD(epsilon), batch_size, scalar_mean_field)
-    sharp = soft_law(model, 0.0).optimal_lr(batch_size)
-    truth = expected_step(model, SoftSignSGD(epsilon), np.geomspace(0.1, 1e3, 21), exact).optimal_lr
-    error = float(np.abs(law.optimal_lr(np.geomspace(0.1, 1e3, 21)) / truth - 1).max())
+    sharp = expected_step(model, SignSGD(), batch_size, scalar_mean_field).optimal_lr
+    sizes = np.geomspace(0.1, 1e3, 21)
+    truth = expected_step(model, SoftSignSGD(epsilon), sizes, exact).optimal_lr
+    error = float(np.abs(law.optimal_lr(sizes) / truth - 1).max())
     yield "11280.23, sums spelled out", written, law.optimal_lr(batch_size)
     yield "10563.14, sums spelled out", older, law.optimal_lr(batch_size)
     yield "from the moments", law.optimal_lr(batch_size), scalar.optimal_lr
-    yield (
-        "ϵ = 0: SignSGD's law",
-        sharp,
-        expected_step(model, SignSGD(), batch_size, scalar_mean_field).optimal_lr,
-    )
+    yield "ϵ = 0: SignSGD's law", soft_law(model, 0.0).optimal_lr(batch_size), sharp
     yield stated("largest error, B = 0.1 .. 1000", 0.173, error, 5e-3)
     return error
 
@@ -339,14 +305,13 @@ def soft_sign_learning_rate() -> Rows:
 def older_soft_sign_learning_rate() -> Rows:
     """The law of the older route, and its learning rate per epsilon, against exact moments."""
     model, epsilon = independent_model(), 0.8
-    sizes = np.geomspace(0.1, 1e3, 21)
-    law = soft_law(model, epsilon, noise_constant=ERF_SLOPE).optimal_lr(sizes)
+    sizes, law = np.geomspace(0.1, 1e3, 21), soft_law(model, epsilon, noise_constant=ERF_SLOPE)
+    rates = law.optimal_lr(sizes)
     truth = expected_step(model, SoftSignSGD(epsilon), sizes, exact).optimal_lr
-    worst = int(np.abs(law / truth - 1).argmax())
+    worst = int(np.abs(rates / truth - 1).argmax())
     scalar = expected_step(model, SoftSignSGD(epsilon), 3.0, older_route(scalar_mean_field)).optimal_lr
-    by_law = float(soft_law(model, epsilon, noise_constant=ERF_SLOPE).optimal_lr(3.0))
-    yield "from the moments, B = 3", by_law, scalar
-    yield missed(f"η*, B = {sizes[worst]:.2g}", law[worst], truth[worst], -0.208, 5e-3)
+    yield "from the moments, B = 3", law.optimal_lr(3.0), scalar
+    yield missed(f"η*, B = {sizes[worst]:.2g}", rates[worst], truth[worst], -0.208, 5e-3)
     return f"six unequal coordinates, ϵ = 0.8, B = {sizes[worst]:.2g}"
 
 

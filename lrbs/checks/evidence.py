@@ -48,11 +48,7 @@ def against_sample(quantity: str, formula: ArrayLike, sample: ArrayLike) -> Comp
 
 
 def stated(
-    quantity: str,
-    figure: float,
-    measured: ArrayLike,
-    tolerance: float,
-    absolute: bool = False,
+    quantity: str, figure: float, measured: ArrayLike, tolerance: float, absolute: bool = False
 ) -> Comparison:
     """A figure that the book states, against what this run measures; `tolerance` is relative unless told."""
     return Stated(quantity, figure, float(np.asarray(measured)), tolerance=tolerance, absolute=absolute)
@@ -78,9 +74,8 @@ def missed(
     """
     value, error = truth if isinstance(truth, tuple) else (truth, None)
     said, true = float(np.asarray(law)), float(np.asarray(value))
-    return Miss(
-        quantity, said, true, None if error is None else float(np.asarray(error)), tolerance, absolute, off
-    )
+    se = None if error is None else float(np.asarray(error))
+    return Miss(quantity, said, true, se, tolerance, absolute, off)
 
 
 @dataclass(frozen=True)
@@ -100,8 +95,7 @@ class Evidence:
         misses; without one, the largest difference of the comparisons, figures of the book apart (for
         Monte Carlo that is noise, and counts in standard errors instead). For an approximation: its
         largest error over the range looked at, which a comparison holds to the figure that the book prints.
-    where : str
-        Where that error occurs, or the range looked at.
+    where : str, where that error occurs, or the range looked at
     absolute : bool
         The error is a difference, not a share of something: it is printed without "%".
     folded : bool
@@ -161,12 +155,10 @@ class Evidence:
     def __str__(self) -> str:
         rows = [row for block in self._table() for row in block if any(row)]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        lines = [
-            "  ".join(
-                [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-            )
-            for row in rows
-        ]
+        lines = []
+        for name, *cells in rows:
+            right = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+            lines.append("  ".join([name.ljust(widths[0]), *right]))
         return "\n".join(line.rstrip() for line in [*lines, self._summary()])
 
     __repr__ = __str__
@@ -207,12 +199,10 @@ class Evidence:
         parts = []
         for number, (heads, *rows) in enumerate(self._table()):
             head = "<tr>" + "".join(f"<th>{name}</th>" for name in heads) + "</tr>" if any(heads) else ""
-            body = "".join(
-                "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-            )
-            parts.append(
-                f"<tbody>{head}{body}</tbody>" if number else f"<thead>{head}</thead><tbody>{body}</tbody>"
-            )
+            cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+            body = "".join(f"<tr>{row}</tr>" for row in cells)
+            first = f"<tbody>{head}" if number else f"<thead>{head}</thead><tbody>"
+            parts.append(f"{first}{body}</tbody>")
         line = html.escape(self._summary())
         # Some windows show no mark at what can be opened, JupyterLab's among them: so a word says it.
         summary, table = f"<summary>{line} (table)</summary>", f"<table>{''.join(parts)}</table>"
@@ -223,6 +213,7 @@ class Evidence:
 # number, a number with its standard error, or independent draws of which the formula is the mean.
 Row = tuple[str, Any, Any] | Comparison
 Rows = Generator[Row, None, Any]
+Check = Callable[[], Evidence]
 
 
 def check(
@@ -255,9 +246,6 @@ def check(
         return run
 
     return decorate
-
-
-Check = Callable[[], "Evidence"]
 
 
 def compared(row: Row) -> Comparison:

@@ -7,8 +7,6 @@ law is off (with ``:x`` the law as a multiple of the truth), or else the referen
 dollar signs.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from dataclasses import dataclass
@@ -46,11 +44,8 @@ class Erratum:
     says : str
         What they say in English; without a quotation, what the source says, in our words.
     finds : str
-        What the run finds.
-    sure : str
-        How sure that is, and of what.
-    check : str
-        Name of the check that shows it.
+    sure : str, how sure that is, and of what
+    check : str, name of the check that shows it
     """
 
     where: str
@@ -90,9 +85,7 @@ class Validity:
     Attributes
     ----------
     law : str
-        Its name, in words.
     ids : tuple of str
-        Equations that state it.
     assumptions : str
     status : str
         Such as "Exact on a quadratic", "Mean field", "Heuristic".
@@ -135,13 +128,11 @@ def validity() -> tuple[Validity, ...]:
 def _tables(file: str, name: str) -> list[dict[str, Any]]:
     """The tables of a file beside this one, each text on one line and each list a tuple."""
     tables = tomllib.loads((files(__package__) / file).read_text(encoding="utf-8"))[name]
-    return [
-        {
-            key: " ".join(value.split()) if isinstance(value, str) else tuple(value)
-            for key, value in table.items()
-        }
-        for table in tables
-    ]
+
+    def tidy(value: Any) -> Any:
+        return " ".join(value.split()) if isinstance(value, str) else tuple(value)
+
+    return [{key: tidy(value) for key, value in table.items()} for table in tables]
 
 
 def with_figures(text: str) -> str:

@@ -1,7 +1,5 @@
 """Checks of the chapter on forty steps."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,23 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrbs import SGD, Adam, LocalModel, Muon, SignSGD, UpdateRule, expected_step, step_from_updates
 from lrbs.checks.evidence import Rows, check, missed
 from lrbs.checks.problems import dense_model, quadratic_loss
-from lrbs.lab import (
-    Dataset,
-    Sweep,
-    TanhNetwork,
-    batch_gradients,
-    digits,
-    local_model,
-    sweep,
-    train,
-)
+from lrbs.lab import Dataset, Sweep, TanhNetwork, batch_gradients, digits, local_model, sweep, train
 from lrbs.laws.several_steps import loss_after_steps
-from lrbs.model import LocalModel
-from lrbs.rules import SGD, Adam, Layerwise, Muon, SignSGD, UpdateRule
-from lrbs.simulate import draw_gradients, step_from_updates
-from lrbs.step import expected_step
+from lrbs.rules import Layerwise
+from lrbs.simulate import draw_gradients
 from lrbs.validation import Array, vector
 
 
@@ -34,11 +22,8 @@ from lrbs.validation import Array, vector
 def several_steps_simulated() -> Rows:
     """Expected loss after several steps against runs on a quadratic, plain, with momentum, primed."""
     model, rate, size, runs = dense_model(), 0.15, 4.0, 20_000
-    yield (
-        "one step, 11260.2",
-        loss_after_steps(model, SGD(), size, rate, 1),
-        expected_step(model, SGD(), size).loss_change(rate),
-    )
+    once = expected_step(model, SGD(), size).loss_change(rate)
+    yield "one step, 11260.2", loss_after_steps(model, SGD(), size, rate, 1), once
     for name, rule, primed in (
         ("SGD", SGD(), False),
         ("momentum", SGD(momentum=0.7), False),
@@ -74,19 +59,7 @@ def downward_curvature_has_no_floor() -> Rows:
 # ---------------------------------------------------------------------------------- the experiment
 @dataclass(frozen=True)
 class Experiment:
-    """Trainings of a network from one point, and what the laws of one step say at that point.
-
-    Attributes
-    ----------
-    network : TanhNetwork
-    weights : ndarray, shape (N,)
-        Where all trainings start.
-    data : Dataset
-    model : LocalModel
-        Gradient, noise and curvature at the start, exact over the data.
-    rules : mapping from str to UpdateRule
-    batch_sizes : tuple of int
-    """
+    """Trainings of a network from one point, `weights`, and what the laws of one step say at that point."""
 
     network: TanhNetwork
     weights: Array
@@ -96,35 +69,21 @@ class Experiment:
     batch_sizes: tuple[int, ...] = (4, 16, 64, 256, 1024)
 
     def one_step(self, name: str, batch_sizes: ArrayLike | None = None, *, strangers: bool = False) -> Array:
-        """The best learning rate of one step of a rule, where the trainings start.
+        """The best learning rate of one step of a rule where the trainings start, at each batch size.
 
-        Parameters
-        ----------
-        name : str
-            Of one of the rules.
-        batch_sizes : array_like of int, optional
-            Those of the trainings unless told.
-        strangers : bool, optional
-            Leave the correlations of the noise out: the same variances, independent coordinates.
-
-        Returns
-        -------
-        ndarray, shape (batch sizes,)
-            By the mean field. A rule for each layer has none: then alignment over curvature, both averaged
-            over 300 updates, of real batches or of normal noise.
+        By the mean field; for `strangers` without the correlations of the noise. A rule for each layer has
+        none: then alignment over curvature, averages over 300 updates, of real batches or of normal noise.
         """
         sizes = vector(self.batch_sizes if batch_sizes is None else batch_sizes, "batch_sizes")
         rule, model = self.rules[name], self.model.with_correlations(0) if strangers else self.model
         if not isinstance(rule, Layerwise):
             return expected_step(model, rule, sizes).optimal_lr
         rates = np.empty(sizes.size)
-        for k, size in enumerate(sizes.astype(int)):
+        for k, size in enumerate(map(int, sizes)):
             if strangers:
-                gradients = draw_gradients(model, size, (300,), int(size))
+                gradients = draw_gradients(model, size, (300,), size)
             else:
-                gradients = batch_gradients(
-                    self.network, self.weights, self.data, int(size), 300, rng=int(size)
-                )
+                gradients = batch_gradients(self.network, self.weights, self.data, size, 300, rng=size)
             updates = rule(gradients[:, None])
             rates[k] = step_from_updates(updates, model.gradient, model.hessian).optimal_lr
         return rates
@@ -135,21 +94,9 @@ class Experiment:
         names: Sequence[str] | None = None,
         progress: Callable[[Sequence[Any]], Iterable[Any]] = iter,
     ) -> Sweep:
-        """Train by each rule at each batch size: thirteen learning rates, eight seeds, averages from zero.
+        """Train by some rules, or all, at each batch size: thirteen rates around that of :meth:`one_step`.
 
-        Parameters
-        ----------
-        steps : int or array_like of int, optional
-            Moments at which losses are wanted.
-        names : sequence of str, optional
-            Of some of the rules; all unless told. Neither the grid nor the batches of one depend on others.
-        progress : callable, optional
-            Given the tasks, an iterable of them that may show how far it is.
-
-        Returns
-        -------
-        Sweep
-            Learning rates are 1.5**-6 to 1.5**6 times that of :meth:`one_step`.
+        Eight seeds, averages from zero. Neither the rates nor the batches of a rule depend on other rules.
         """
         rules = {name: self.rules[name] for name in (self.rules if names is None else names)}
         centre = np.array([self.one_step(name) for name in rules])
@@ -168,15 +115,12 @@ class Experiment:
 
 @cache
 def experiment() -> Experiment:
-    """The digits network of 1210 weights after 300 steps of SGD, and five optimisers.
-
-    Adam has beta_1 = 0.9 and beta_2 = 0.95; Muon acts on each array of weights by itself, a bias being a
-    matrix of one column.
-    """
+    """The digits network of 1210 weights after 300 steps of SGD, and five optimisers."""
     data, _ = digits()
     network = TanhNetwork(inputs=64, hidden=16, classes=10)
     start = network.initial_weights(0)
     weights = train(network, start, data, learning_rate=0.1, batch_size=32, steps=300, rng=1)
+    # To Muon a bias is a matrix of one column.
     matrices = {name: (shape[0], int(np.prod(shape[1:]))) for name, shape in network.shapes.items()}
     rules: dict[str, UpdateRule] = {
         "SGD": SGD(),

@@ -1,7 +1,5 @@
 """Checks by their names, which the catalogue, the errata and the map of validity hold as strings."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Iterator
 from importlib import import_module
@@ -55,13 +53,8 @@ def every() -> dict[str, Check]:
 
 def _checks(module: ModuleType) -> dict[str, Check]:
     """The checks of a module, which yield rows."""
-    return {
-        name: function
-        for name, function in vars(module).items()
-        if inspect.isfunction(function)
-        and function.__module__ == module.__name__
-        and hasattr(function, "__wrapped__")
-    }
+    own = {name: x for name, x in vars(module).items() if getattr(x, "__module__", "") == module.__name__}
+    return {name: x for name, x in own.items() if inspect.isfunction(x) and hasattr(x, "__wrapped__")}
 
 
 def _modules() -> Iterator[ModuleType]:

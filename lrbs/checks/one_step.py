@@ -1,16 +1,13 @@
 """Checks of the page on one step of a real network."""
 
-from __future__ import annotations
-
 import numpy as np
 
+from lrbs import Adam, SignSGD, UpdateRule, expected_step
 from lrbs.checks.evidence import Rows, check, missed
 from lrbs.checks.problems import small_network
 from lrbs.lab import TanhNetwork, digits, local_model, survey_steps, train
 from lrbs.laws.spectrum import noise_spectrum
 from lrbs.operators import trace_product
-from lrbs.rules import Adam, SignSGD, UpdateRule
-from lrbs.step import expected_step
 
 
 @check("identity")
@@ -41,15 +38,7 @@ def strangers_on_a_network() -> Rows:
 
 
 def _off_on_a_network(share: float, offs: tuple[float, ...]) -> Rows:
-    found = _predicted_and_real(share)
-    cases = (("Adam", 4), ("Adam", 64), ("SignSGD", 4), ("SignSGD", 64))
-    for (rule, size), off in zip(cases, offs, strict=True):
-        predicted, real, error = found[rule, size]
-        yield missed(f"η* of {rule}, B = {size}", predicted, (real, error), off)
-
-
-def _predicted_and_real(share: float) -> dict[tuple[str, int], tuple[float, float, float]]:
-    """Learning rates predicted and real, and the standard error of the real one, by rule and batch size."""
+    """Learning rates with a share of the correlations, against those of real updates."""
     data, _ = digits()
     network = TanhNetwork(inputs=64, hidden=4, classes=10)
     start = network.initial_weights(0)
@@ -58,22 +47,11 @@ def _predicted_and_real(share: float) -> dict[tuple[str, int], tuple[float, floa
     rules: dict[str, UpdateRule] = {"Adam": Adam(beta1=0.9, beta2=0.95), "SignSGD": SignSGD()}
     sizes = (4, 64)
     found = survey_steps(
-        network,
-        weights,
-        data,
-        model,
-        rules,
-        sizes,
-        rng=0,
-        runs=48,
-        updates=8,
-        burn_in=140,
-        search=False,
+        network, weights, data, model, rules, sizes, rng=0, runs=48, updates=8, burn_in=140, search=False
     )
-    rows: dict[tuple[str, int], tuple[float, float, float]] = {}
+    wanted = iter(offs)
     for name, rule in rules.items():
         real = found[name].measured
         predicted = expected_step(model.with_correlations(share), rule, sizes).optimal_lr
-        numbers = zip(sizes, predicted, real.optimal_lr, real.optimal_lr_se, strict=True)
-        rows |= {(name, size): (float(p), float(r), float(se)) for size, p, r, se in numbers}
-    return rows
+        for size, law, rate, error in zip(sizes, predicted, real.optimal_lr, real.optimal_lr_se, strict=True):
+            yield missed(f"η* of {name}, B = {size}", law, (rate, error), next(wanted))

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 from scipy.stats import norm
 
+from lrbs import LocalModel, SoftSignSGD, UpdateRule, searched_lr
 from lrbs.laws.adam_curves import adam_law
 from lrbs.laws.flatness import generalisation_gap
 from lrbs.laws.muon import muon_hessian
 from lrbs.laws.scalar_law import ScalarLaw
-from lrbs.model import LocalModel
 from lrbs.moments import Method
 from lrbs.operators import Diagonal
-from lrbs.rules import SoftSignSGD, UpdateRule
-from lrbs.simulate import draw_gradients, searched_lr
+from lrbs.simulate import draw_gradients
 from lrbs.validation import Array
 
 if TYPE_CHECKING:
@@ -49,6 +50,16 @@ def minimised_loss(
     """Best learning rate by a search over the simulated loss, and its standard error."""
     updates = rule(draw_gradients(model, batch_size, (samples, rule.horizon), seed))
     return searched_lr(lambda offsets: quadratic_loss(model, offsets), updates)
+
+
+def lowest(
+    function: Callable[[float], Any], low: float, high: float, precision: float = 1e-9
+) -> tuple[float, float]:
+    """Where a function of a number is lowest between two ends, by a search, and what it is there."""
+    found = minimize_scalar(
+        lambda x: float(function(x)), bounds=(low, high), method="bounded", options={"xatol": precision}
+    )
+    return float(found.x), float(found.fun)
 
 
 def small_network() -> tuple[TanhNetwork, Array, Dataset]:
@@ -220,15 +231,8 @@ def trained_networks(
     few = training.take(np.arange(200))
     network = TanhNetwork(64, 8, 10)
     moments = np.arange(25, 601, 25)
-    weights = train(
-        network,
-        network.initial_weights(15, (seeds,)),
-        few,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        steps=moments,
-        rng=16,
-    )
+    start, eta = network.initial_weights(15, (seeds,)), learning_rate
+    weights = train(network, start, few, learning_rate=eta, batch_size=batch_size, steps=moments, rng=16)
     losses = network.loss(weights, few)
     if (losses.min(axis=0) > target_loss).any():
         raise ValueError(

@@ -1,11 +1,10 @@
 """Checks of the chapter on public sweeps: the corner law, what ten sweeps say of it, and a model of a run."""
 
-from __future__ import annotations
-
 import numpy as np
-from scipy.optimize import least_squares, minimize_scalar
+from scipy.optimize import least_squares
 
 from lrbs.checks.evidence import Rows, check, holds, missed, near, stated
+from lrbs.checks.problems import lowest
 from lrbs.checks.runs import best_rate_of_sgd, best_rates, model_of_sgd, sgd_loss, slope
 from lrbs.laws.corner import Run, corner_law
 from lrbs.laws.curves import power_saturation
@@ -34,19 +33,17 @@ def powers_of_size_and_tokens() -> Rows:
     """The corner, its level and the batch of the lowest loss of the ten sweeps, as powers of D and N."""
     sweeps = step_law()
     fit = fit_law(CANDIDATES["corner"], sweeps)
-    lowest = [sweep.best_batch for sweep in sweeps]
-    of_rates = power_of_size_and_tokens(fit.limits, sweeps)
-    of_corners = power_of_size_and_tokens(fit.own, sweeps)
-    of_lowest = power_of_size_and_tokens(lowest, sweeps)
-    yield stated("corner, power of D", 0.71, of_corners[1], 0.01, absolute=True)
-    yield stated("corner, power of N", -0.38, of_corners[2], 0.01, absolute=True)
-    yield stated("level, power of D", 0.24, of_rates[1], 0.01, absolute=True)
-    yield stated("level, power of N", -0.77, of_rates[2], 0.01, absolute=True)
-    yield stated("batch of lowest loss, power of D", 0.64, of_lowest[1], 0.01, absolute=True)
-    yield stated("batch of lowest loss, power of N", -0.28, of_lowest[2], 0.01, absolute=True)
+    best = [sweep.best_batch for sweep in sweeps]
+    for name, values, of_tokens, of_size in (
+        ("corner", fit.own, 0.71, -0.38),
+        ("level", fit.limits, 0.24, -0.77),
+        ("batch of lowest loss", best, 0.64, -0.28),
+    ):
+        _, by_tokens, by_size = power_of_size_and_tokens(values, sweeps)
+        yield stated(f"{name}, power of D", of_tokens, by_tokens, 0.01, absolute=True)
+        yield stated(f"{name}, power of N", of_size, by_size, 0.01, absolute=True)
     yield stated("exponent below the corner", 0.72, fit.shared["a"], 0.02, absolute=True)
-    ratio = np.exp(np.mean(np.log(fit.own / lowest)))
-    yield stated("corner over batch of lowest loss", 0.90, ratio, 0.02)
+    yield stated("corner over batch of lowest loss", 0.90, np.exp(np.mean(np.log(fit.own / best))), 0.02)
 
 
 # ----------------------------------------------------------------------------------- a model of a run
@@ -68,10 +65,7 @@ def loss_of_a_run_of_sgd() -> Rows:
 
 @check("approximation", where="SGD on a quadratic with power laws, at the corner; below it 1 %")
 def best_rate_of_a_run_of_sgd() -> Rows:
-    """Best constant rates of SGD by search: the powers hold, the corner is not sharp but SGD's saturation.
-
-    The noise grows on the way to the largest stable rate, not at it.
-    """
+    """Best constant rates of SGD by search: the powers hold, the corner is not sharp but SGD's saturation."""
     run = model_of_sgd(TOKENS)
     sizes = np.array([0.5, 2.0, 8.0])
     rates = np.array([best_rate_of_sgd(B, TOKENS) for B in sizes])
@@ -82,8 +76,8 @@ def best_rate_of_a_run_of_sgd() -> Rows:
     yield near("power of D, downwards", run.tokens_exponent, fall, tolerance=0.03)
     at_corner = best_rate_of_sgd(run.corner, TOKENS)
     yield missed("at the corner", run.best_rate(run.corner), at_corner, 0.89, tolerance=0.02)
-    smooth = [corner_law(B, run.max_rate, run.corner, 1.0, 1.0) for B in run.corner * np.array([0.3, 1, 3])]
-    for law, factor in zip(smooth, (0.3, 1.0, 3.0), strict=True):
+    for factor in (0.3, 1.0, 3.0):
+        law = corner_law(factor * run.corner, run.max_rate, run.corner, 1.0, 1.0)
         rate = best_rate_of_sgd(factor * run.corner, TOKENS)
         yield near(f"SGD's saturation at {factor:g} of the corner", law, rate, tolerance=0.1)
     return float(run.best_rate(run.corner)) / at_corner - 1
@@ -120,14 +114,12 @@ def best_batch_of_a_run() -> Rows:
     for alpha, p, r, s in ((0.4, 1.0, 0.5, 0.85), (0.8, 0.7, 0.5, 1.4), (0.5, 2.0, 1.0, 1.1)):
         run = Run(1e9, 0.002, 0.3, 5.0, alpha, p, r, s)
 
-        def lowest(log_batch: float, run: Run = run) -> float:
-            B = float(np.exp(log_batch))
-            return float(run.loss(B, run.best_rate(B)))
+        def loss(log_batch: float, run: Run = run) -> Array:
+            return run.loss(np.exp(log_batch), run.best_rate(np.exp(log_batch)))
 
         near_corner = np.log(run.corner)
-        found = minimize_scalar(lowest, bounds=(near_corner - 3, near_corner + 6), method="bounded",
-                                options={"xatol": 1e-9})  # fmt: skip
-        yield near(f"s/r = {s / r:.2g}", run.best_batch_size, np.exp(found.x), tolerance=1e-4)
+        found, _ = lowest(loss, near_corner - 3, near_corner + 6)
+        yield near(f"s/r = {s / r:.2g}", run.best_batch_size, np.exp(found), tolerance=1e-4)
         B = run.corner / 50
         rates = np.geomspace(1e-7, run.max_rate, 200_001)
         searched = rates[run.loss(B, rates).argmin()]

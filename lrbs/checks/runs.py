@@ -1,16 +1,12 @@
 """Whole runs on small quadratics that the checks share: how many steps they take, and where they end."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import gamma
 
-from lrbs.laws.averaging import (
-    ema_step,
-)
+from lrbs.checks.problems import lowest
+from lrbs.laws.averaging import ema_step
 from lrbs.laws.corner import Run
 from lrbs.laws.curves import normalised_batch_size
 from lrbs.laws.schedules import cosine
@@ -26,15 +22,10 @@ def run_lengths(
 ) -> Array:
     """Steps that SGD needs to a twentieth of its loss, at a share of the optimal learning rate of every step.
 
-    A quadratic with curvatures from 1 to 50 in 200 directions, and noise of equal variance in each of
-    them, scaled along the run so that B_noise stays at `noise_scale`.
-
-    Returns
-    -------
-    ndarray, shape (len(batch_sizes), runs)
-        Steps, with the last one counted as the fraction needed.
+    The quadratic of `CURVATURES`, with noise of equal variance in each direction, scaled along the run so
+    that B_noise stays at `noise_scale`. Shape (batch sizes, runs); the last step counts in part.
     """
-    curvature = np.geomspace(1, 50, 200)
+    curvature = CURVATURES
     rng = np.random.default_rng(seed)
     lengths = np.empty((len(batch_sizes), runs))
     for index, batch_size in enumerate(batch_sizes):
@@ -82,21 +73,9 @@ def sgd_to_target(
 ) -> tuple[Array, Array, Array]:
     """Steps and samples that SGD needs to a share of its loss, at the learning rate of the law in each step.
 
-    A quadratic of 200 directions whose noise does not change, so that B_noise grows as the gradient
-    shrinks. The last step counts as the fraction needed.
-
-    Parameters
-    ----------
-    batch_size : callable
-        Batch sizes for the noise scales of all runs; infinity for exact gradients.
-    runs, seed : int
-    share : float
-
-    Returns
-    -------
-    steps, examples : ndarray, shape (runs,)
-    noise_scale : ndarray, shape (steps,)
-        Mean over the runs, at each step.
+    The quadratic of `CURVATURES` whose noise does not change, so that B_noise grows as the gradient shrinks.
+    Batch sizes are a function of the noise scales of all runs; infinity means exact gradients. The last step
+    counts as the part needed. The third result is the mean noise scale over the runs, at each step.
     """
     rng = np.random.default_rng(seed)
     w = np.tile(CURVATURES**-0.5, (runs, 1))
@@ -114,13 +93,11 @@ def sgd_to_target(
         w = w - eta[:, None] * (g + deviation / np.sqrt(size)[:, None] * rng.standard_normal(w.shape))
         before, loss = loss, np.sum(CURVATURES * w**2, axis=1) / 2
         running = np.isnan(done)
-        part = np.where(
-            loss <= share * start,
-            np.log(before / (share * start)) / np.log(before / np.minimum(loss, share * start)),
-            1.0,
-        )
+        goal = share * start
+        needed = np.log(before / goal) / np.log(before / np.minimum(loss, goal))
+        part = np.where(loss <= goal, needed, 1.0)
         samples[running] += (part * size)[running]
-        reached = running & (loss <= share * start)
+        reached = running & (loss <= goal)
         done[reached] = len(path) + part[reached]
         path.append(float(scale.mean()))
     return done, samples, np.array(path)
@@ -131,8 +108,7 @@ def slow_runs(power: float, factor: float, profile: Array) -> tuple[float, float
 
     Each step makes 1/(1 + B_noise/B) of the progress of one with an exact gradient.
     """
-    length = 400.0  # S_min
-    progress, S, E = 0.0, 0.0, 0.0
+    length, progress, S, E = 400.0, 0.0, 0.0, 0.0  # the first is S_min
     places = np.linspace(0, length, len(profile))
     batch = factor * profile**power
     gains = 1 / (1 + profile / batch)
@@ -151,27 +127,13 @@ def sign_run_lengths(
     put_back: bool = False,
     one_ratio: bool = False,
 ) -> Array:
-    """Steps that SignSGD needs to a twentieth of its loss, at a fraction of the law's learning rate.
+    """Steps that SignSGD needs to a twentieth of its loss, at a fraction `safety` of the law's learning rate.
 
     The quadratic (sum w)^2/2 + |w|^2/2 in 8 dimensions from w = (1, ..., 1), with independent noise of one
-    variance, scaled along the run so that B_simple stays 64; beta* stays (2/7)^(1/2).
-
-    Parameters
-    ----------
-    batch_sizes : ndarray
-    safety : float
-        Learning rate, over that of the scalar law at the point where the run is.
-    runs, seed : int
-    draw : callable, optional
-        ``(rng, shape)`` to independent noise of unit scale; normal unless told.
-    put_back : bool
-        After each step, back to the direction (1, ..., 1) at the same loss.
-    one_ratio : bool
-        Noise in proportion to each |g_i|, so that the ratios stay equal where the gradients do not.
-
-    Returns
-    -------
-    ndarray, shape (len(batch_sizes), runs)
+    variance, scaled along the run so that B_simple stays 64; beta* stays (2/7)^(1/2). `draw` is
+    ``(rng, shape)`` to noise of unit scale, normal unless told. With `put_back` each step ends in the
+    direction (1, ..., 1) at the same loss; with `one_ratio` noise is in proportion to each |g_i|.
+    Shape (len(batch_sizes), runs).
     """
     size, noise_scale = 8, 64.0
     rng = np.random.default_rng(seed)
@@ -218,10 +180,6 @@ def power_law_losses(
     One sample's gradient has the variance `noise` times the curvature, as in regression. SGD exactly, step
     for step; signs in the mean field, direction by direction. Rates are constant or, with `decay`, the first
     of a cosine that ends at zero. Runs that diverge have an infinite loss.
-
-    Returns
-    -------
-    ndarray, shape (len(rates),)
     """
     steps = round(tokens / batch_size)
     square = np.tile(FIRST_LOSS / (COUNT * POWERS / 2), (len(rates), 1))  # of the weights
@@ -282,13 +240,8 @@ def model_of_sgd(tokens: float) -> Run:
 
 def best_rate_of_sgd(batch_size: float, tokens: float) -> float:
     """Constant rate of the lowest mean loss, by search below the largest stable one."""
-    found = minimize_scalar(
-        lambda log: sgd_loss(batch_size, float(np.exp(log)), tokens),
-        bounds=(np.log(1e-5), np.log((2 - 1e-9) / POWERS[0])),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    return float(np.exp(found.x))
+    ends = np.log(1e-5), np.log((2 - 1e-9) / POWERS[0])
+    return float(np.exp(lowest(lambda log: sgd_loss(batch_size, np.exp(log), tokens), *ends, 1e-6)[0]))
 
 
 def slope(x: Array, y: Array | list[float]) -> float:

@@ -1,17 +1,13 @@
 """Checks of the chapter on steps against examples: what each critical batch size means."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np
 
+from lrbs import SGD, LocalModel, simulated_step
 from lrbs.checks.evidence import Rows, check, missed, stated
 from lrbs.checks.problems import dense_model
 from lrbs.checks.runs import CURVATURES, sgd_to_target
-from lrbs.model import LocalModel
-from lrbs.rules import SGD
-from lrbs.simulate import simulated_step
 from lrbs.tradeoff import (
     batch_size_at_efficiency,
     batch_size_at_overhead,
@@ -60,10 +56,7 @@ def overhead_counted() -> Rows:
 
 # ---------------------------------------------------------------------------- a noise scale that changes
 def descent(share: float) -> tuple[Array, Array]:
-    """B_noise and progress along an exact descent, to a twentieth of the loss, by shares of the best step.
-
-    The problem is that of :func:`lrbs.checks.schedules.sgd_to_target`: constant noise, B_noise 2 at first.
-    """
+    """B_noise and progress along an exact descent by shares of the best step, where `sgd_to_target` runs."""
     w = CURVATURES**-0.5
     noise = 2 * np.sum(CURVATURES**3 * w**2)
     loss: list[float] = []
@@ -79,20 +72,15 @@ def descent(share: float) -> tuple[Array, Array]:
 
 
 @check(
-    "approximation",
-    where="SGD to a twentieth of the loss; the mean is over the path of the best exact steps",
+    "approximation", where="SGD to a twentieth of the loss; the mean is over the path of the best exact steps"
 )
 def average_over_a_descent() -> Rows:
     """Runs of SGD whose B_noise grows on the way: the critical batch size fitted, and the mean over them.
 
-    The mean is over the path of the best steps. Along a smoother path the steep directions are spent
-    early, B_noise is larger, and the mean is that of another run.
+    Along a smoother path the steep directions are spent early: B_noise is larger, the mean another run's.
     """
-    sizes = np.array([2.0, 8.0, 32.0, 128.0, 512.0, 2048.0, 8192.0])
-    runs = []
-    for B in sizes:
-        taken, _, _ = sgd_to_target(partial(np.full_like, fill_value=B), 24, 40)
-        runs.append(taken.mean())
+    sizes = 2.0 ** np.arange(1, 14, 2)
+    runs = [sgd_to_target(partial(np.full_like, fill_value=B), 24, 40)[0].mean() for B in sizes]
     fitted = fit_tradeoff(sizes, runs).critical_batch_size
     scales, ds = descent(1.0)
     best, smooth = critical_average(scales, ds), critical_average(*descent(0.25))

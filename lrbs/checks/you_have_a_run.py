@@ -1,7 +1,5 @@
 """Checks of the chapter for those who have a run: what is counted in samples."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lrbs.checks.evidence import Rows, check, missed, near

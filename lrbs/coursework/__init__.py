@@ -6,18 +6,11 @@ Nothing else in lrbs imports this room.
 
 from typing import TYPE_CHECKING
 
-from lrbs.lazy import names_of
+from lrbs.lazy import room
 
 if TYPE_CHECKING:
     from lrbs.coursework.assignment import *
     from lrbs.coursework.question import *
     from lrbs.coursework.task import *
 
-__all__, __getattr__ = names_of(
-    "lrbs.coursework",
-    {
-        "assignment": ("Assignment", "load"),
-        "question": ("Finding", "Property", "Question", "Slip"),
-        "task": ("Task",),
-    },
-)
+__all__, __getattr__, __dir__ = room(__name__, __file__)

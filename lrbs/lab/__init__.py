@@ -5,7 +5,7 @@ NumPy alone, except for the digits, which scikit-learn brings. The core of lrbs 
 
 from typing import TYPE_CHECKING
 
-from lrbs.lazy import names_of
+from lrbs.lazy import room
 
 if TYPE_CHECKING:
     from lrbs.lab.arrival import *
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from lrbs.lab.training import *
     from lrbs.lab.tuning import *
 
-__all__, __getattr__ = names_of(
-    "lrbs.lab",
-    {
-        "arrival": ("StepsToLoss", "steps_to_loss"),
-        "data": ("Dataset", "digits", "sample_batches"),
-        "networks": ("LossAlong", "Network", "SoftmaxRegression", "TanhNetwork"),
-        "noise": ("batch_gradients", "local_model"),
-        "search": ("SearchedStep", "best_learning_rate", "moment_controls"),
-        "stationary": ("stationary_updates",),
-        "survey": ("SurveyedSteps", "survey_steps"),
-        "sweeping": ("Sweep", "sweep"),
-        "training": ("train",),
-        "tuning": ("TunedRate", "jackknife_se", "tuned_rate"),
-    },
+__all__, __getattr__, __dir__ = room(
+    __name__, __file__, "adaptive", "layout", "self_tuned", "tasks", "tracking"
 )

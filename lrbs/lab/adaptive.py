@@ -37,14 +37,7 @@ class BatchHistory:
 
 @dataclass(frozen=True, eq=False)
 class AdaptiveRun(BatchHistory):
-    """What happened at each step of :func:`adaptive_run`, up to the target.
-
-    Attributes
-    ----------
-    noise_scale, batch_size, learning_rate : ndarray, shape (steps,)
-    loss : ndarray, shape (steps + 1,)
-        Loss over all data, before each step and at the end.
-    """
+    """What happened at each step of :func:`adaptive_run`; `loss`, over all data, has the end as well."""
 
     learning_rate: Array
     loss: Array
@@ -68,8 +61,7 @@ def adaptive_run(
     network : Network
         Its loss should be convex (:class:`lrbs.lab.SoftmaxRegression`): where the Hessian curves downwards
         along the gradient the law has no learning rate.
-    weights : array_like, shape (N,)
-        Where to start.
+    weights : array_like, shape (N,), where to start
     data : Dataset
         Batches are drawn from it with replacement; gradient, Hessian and noise are exact over all of it.
     batch_size : callable

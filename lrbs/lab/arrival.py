@@ -68,17 +68,13 @@ def steps_to_loss(
     Parameters
     ----------
     network : Network
-    weights : array_like, shape (N,) or (seeds, N)
-        Where to start.
+    weights : array_like, shape (N,) or (seeds, N), where to start
     data : Dataset
         Batches are drawn from it with replacement; the loss is over all of it.
-    rule : UpdateRule, optional
-        SGD unless told; averages start from zero.
+    rule : UpdateRule, optional, SGD unless told; averages start from zero
     batch_size : int
-    learning_rates : array_like, shape (rates,)
-        Positive and increasing.
-    target_loss : float
-        A loss below that at the start.
+    learning_rates : array_like, shape (rates,), positive and increasing
+    target_loss : float, below the loss at the start
     max_steps : int
     seeds : sequence of int
         Each draws its own batches, the same for all rates and rules.

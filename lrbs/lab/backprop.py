@@ -43,10 +43,8 @@ def errors(layers: list[Layer], columns: Array, targets: Array) -> tuple[list[Ar
 
 def gradient(layers: list[Layer], columns: Array, targets: Array) -> list[Layer]:
     """Gradient of the summed loss, by backpropagation."""
-    return [
-        (delta @ transposed(a), delta.sum(axis=-1))
-        for a, delta in zip(*errors(layers, columns, targets), strict=True)
-    ]
+    inputs, deltas = errors(layers, columns, targets)
+    return [(d @ transposed(a), d.sum(axis=-1)) for a, d in zip(inputs, deltas, strict=True)]
 
 
 def per_sample_gradients(layers: list[Layer], columns: Array, targets: Array) -> list[Layer]:

@@ -20,8 +20,7 @@ class Dataset:
     ----------
     features : array_like, shape (..., n, inputs)
         One row per sample. Leading axes, if any, hold one set of samples per replica of a network.
-    labels : array_like of int, shape (..., n)
-        Classes, counted from 0.
+    labels : array_like of int, shape (..., n), classes, counted from 0
 
     Raises
     ------
@@ -60,8 +59,7 @@ class Dataset:
 
         Returns
         -------
-        Dataset
-            Features of shape (..., batch_size, inputs).
+        Dataset, features of shape (..., batch_size, inputs)
 
         Raises
         ------
@@ -86,11 +84,9 @@ def sample_batches(
     ----------
     data : Dataset
     batch_size : int
-        B, the number of samples in a batch.
     batches : tuple of int
         Shape of the array of batches; ``()`` for one.
     rng : int or numpy.random.Generator
-        Seed or generator.
 
     Returns
     -------

@@ -49,8 +49,7 @@ class Layout:
         Parameters
         ----------
         weights : array_like, shape (..., N)
-        name : str, optional
-            What errors call it.
+        name : str, optional, what errors call it
 
         Returns
         -------
@@ -76,17 +75,11 @@ class Layout:
         Parameters
         ----------
         weights : array_like, shape (..., N)
-        name : str, optional
-            What errors call it.
+        name : str, optional, what errors call it
 
         Returns
         -------
         list of pairs of ndarray
-
-        Raises
-        ------
-        ValueError
-            If the last axis is not N long.
         """
         parts = list(self.unpack(weights, name).values())
         return [(W, b[..., None]) for W, b in zip(parts[::2], parts[1::2], strict=True)]
@@ -97,9 +90,7 @@ class Layout:
         Parameters
         ----------
         rng : int or numpy.random.Generator
-            Seed or generator.
-        replicas : tuple of int, optional
-            Shape of the replica axes.
+        replicas : tuple of int, optional, shape of the replica axes
 
         Returns
         -------

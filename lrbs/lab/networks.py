@@ -30,8 +30,7 @@ class LossAlong(NamedTuple):
 
     Attributes
     ----------
-    loss, slope, curvature : ndarray
-        Each shaped like the replicas.
+    loss, slope, curvature : ndarray, each shaped like the replicas
     """
 
     loss: Array
@@ -137,13 +136,10 @@ class Network(Layout):
         several = directions.ndim > axes
         directions = np.moveaxis(directions, -1, 0) if several else directions[None]
         block = max(1, self.block(data) // max(1, directions[0].size // self.size))
-        products = [
-            backprop.packed(
-                backprop.tangent_of_gradient(layers, self.layers(part, "vectors"), columns, targets)
-            )
-            for part in np.split(directions, range(block, len(directions), block))
-        ]
-        product = np.concatenate(products) / len(data)
+        parts = np.split(directions, range(block, len(directions), block))
+        along = (self.layers(part, "vectors") for part in parts)
+        tangents = (backprop.tangent_of_gradient(layers, each, columns, targets) for each in along)
+        product = np.concatenate([backprop.packed(tangent) for tangent in tangents]) / len(data)
         return np.moveaxis(product, 0, -1) if several else product[0]
 
     def hessian(self, weights: ArrayLike, data: Dataset) -> Array:
@@ -222,8 +218,7 @@ class SoftmaxRegression(Network):
 
     Parameters
     ----------
-    inputs, classes : int
-        Features of a sample, and labels.
+    inputs, classes : int, features of a sample, and labels
 
     Raises
     ------

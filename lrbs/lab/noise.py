@@ -82,7 +82,6 @@ def batch_gradients(
     batches : int or tuple of int
         Their number, or a shape: ``(runs, steps)`` for rules with memory.
     rng : int or numpy.random.Generator
-        Seed or generator.
 
     Returns
     -------

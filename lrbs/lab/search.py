@@ -119,8 +119,7 @@ def moment_controls(model: LocalModel, updates: ArrayLike, batch_size: float) ->
     ----------
     model : LocalModel
         Of the population that the batches are drawn from: :func:`lrbs.lab.local_model`.
-    updates : array_like, shape (n_updates, N)
-        Batch gradients.
+    updates : array_like, shape (n_updates, N), batch gradients
     batch_size : float
 
     Returns
@@ -171,11 +170,8 @@ class _Line:
             for part in np.split(self.updates, range(rows, len(self.updates), rows))
         ]
         loss, slope, curvature = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return _Average(
-            rate,
-            *(self._mean(values)[0] for values in (loss, slope, curvature)),
-            *(self._mean(values)[1] for values in (loss, slope)),
-        )
+        (L, L_se), (s, s_se), (c, _) = (self._mean(values) for values in (loss, slope, curvature))
+        return _Average(rate, L, s, c, L_se, s_se)
 
     def _mean(self, values: Array) -> tuple[float, float]:
         """Mean and its standard error, once the part that follows the controls is taken away."""

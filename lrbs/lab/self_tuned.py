@@ -21,14 +21,7 @@ __all__ = ["SelfTunedRun", "self_tuned_run"]
 
 @dataclass(frozen=True, eq=False)
 class SelfTunedRun(BatchHistory):
-    """What happened at each step of :func:`self_tuned_run`; the noise scale is the running estimate.
-
-    Attributes
-    ----------
-    noise_scale, batch_size : ndarray, shape (steps,)
-    arrived : bool
-        Whether the target was reached.
-    """
+    """What happened at each step of :func:`self_tuned_run`, and whether it arrived at the target."""
 
     arrived: bool
 
@@ -61,15 +54,13 @@ def self_tuned_run(
         Batch size for a noise scale; rounded to an even integer of at least 2.
     max_lr : float
         Learning rate for infinite batches, the same throughout.
-    target_loss : float
-        Loss over all data at which to stop.
+    target_loss : float, loss over all data at which to stop
     rng : int or numpy.random.Generator
     start : float, optional
         Noise scale before the first estimate. Where an estimate is not positive the last one is kept.
     decay : float, optional
         Weight of the past in the running averages, at each step.
-    every : int, optional
-        Steps between two looks at the loss.
+    every : int, optional, steps between two looks at the loss
     max_steps : int, optional
 
     Returns
@@ -77,10 +68,8 @@ def self_tuned_run(
     SelfTunedRun
     """
     w = vector(weights, "weights", network.size).copy()
-    goal, limit = (
-        float(positive(target_loss, "target_loss", ndim=0)),
-        float(positive(max_lr, "max_lr", ndim=0)),
-    )
+    goal = float(positive(target_loss, "target_loss", ndim=0))
+    limit = float(positive(max_lr, "max_lr", ndim=0))
     count(every, "every")
     generator, averages = np.random.default_rng(rng), RunningNoiseScale(decay=decay)
     scale = float(positive(start, "start", ndim=0))

@@ -39,10 +39,8 @@ def stationary_updates(
     data : Dataset
     rules : sequence of UpdateRule
     batch_size : int
-    runs : int
-        Independent histories, side by side.
-    updates : int
-        Updates kept of each run.
+    runs : int, independent histories, side by side
+    updates : int, updates kept of each run
     every : int, optional
         Steps from one to the next. Updates of one run are the less alike the further they lie apart.
     burn_in : int, optional

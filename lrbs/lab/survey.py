@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -90,35 +90,20 @@ def survey_steps(
     searched: dict[str, list[SearchedStep]] = {name: [] for name in rules}
     for size in batch_sizes:
         sizes.append(size)
-        drawn = stationary_updates(
-            network,
-            weights,
-            data,
-            list(rules.values()),
-            size,
-            runs=runs,
-            updates=updates,
-            every=every,
-            burn_in=burn_in,
-            rng=np.random.default_rng([rng, size]),
-        )
+        kept: Any = {"runs": runs, "updates": updates, "every": every, "burn_in": burn_in}
+        own = np.random.default_rng([rng, size])
+        drawn = stationary_updates(network, weights, data, list(rules.values()), size, **kept, rng=own)
         for name, phi in zip(rules, drawn, strict=True):
             step = step_from_updates(phi, model.gradient, model.hessian)
             measured[name].append(step)
             if search:
                 half, start = phi[:, ::2].reshape(-1, network.size), float(step.optimal_lr)
                 searched[name].append(best_learning_rate(network, weights, data, half, start=start))
-    return {
-        name: SurveyedSteps(
-            np.array(sizes), _stacked(measured[name]), _stacked(searched[name]) if search else None
-        )
-        for name in rules
-    }
+    found = {name: _stacked(steps) if search else None for name, steps in searched.items()}
+    return {name: SurveyedSteps(np.array(sizes), _stacked(measured[name]), found[name]) for name in rules}
 
 
 def _stacked(steps: list[Result]) -> Result:
     """One result whose fields are arrays of theirs."""
-    columns = {
-        field.name: np.array([getattr(step, field.name) for step in steps]) for field in fields(steps[0])
-    }
-    return replace(steps[0], **columns)
+    names = [field.name for field in fields(steps[0])]
+    return replace(steps[0], **{name: np.array([getattr(step, name) for step in steps]) for name in names})

@@ -17,7 +17,7 @@ from lrbs.lab.tuning import TunedRate, tuned_rate
 from lrbs.rules import UpdateRule
 from lrbs.validation import Array, count, positive
 
-__all__ = ["Executor", "Sweep", "sweep"]
+__all__ = ["Sweep", "sweep"]
 
 
 class Executor(Protocol):

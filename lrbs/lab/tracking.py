@@ -23,8 +23,7 @@ class NoisePath:
     Attributes
     ----------
     loss : ndarray
-    trace, squared_gradient : ndarray
-        tr(Sigma) and |g|^2, exact.
+    trace, squared_gradient : ndarray, tr(Sigma) and |g|^2, exact
     gradient_curvature : ndarray
         g^T H g, exact. Where it is not positive, B_noise and the learning rate are nan.
     noise_curvature, noise_curvature_se : ndarray
@@ -86,12 +85,10 @@ def noise_path(
     ----------
     network : Network
     weights : array_like, shape (points, N)
-    data : Dataset
-        The population.
+    data : Dataset, the population
     directions : int, optional
         How many per-sample gradients to look at; the relative error is about one over the square root.
     rng : int or numpy.random.Generator
-        Seed or generator.
 
     Returns
     -------
@@ -107,12 +104,8 @@ def noise_path(
         squares = np.einsum("ij,ij->i", deviations, deviations)
         drawn = generator.choice(len(data), size=number, p=squares / squares.sum())
         units = deviations[drawn] / np.sqrt(squares[drawn, None])
-        bends = np.concatenate(
-            [
-                network.loss_along(np.broadcast_to(point, part.shape), data, part).curvature
-                for part in np.split(units, range(network.block(data), number, network.block(data)))
-            ]
-        )
+        parts = np.split(units, range(network.block(data), number, network.block(data)))
+        bends = np.concatenate([network.loss_along(point, data, part).curvature for part in parts])
         loss, _, gHg = network.loss_along(point, data, g)
         trace = squares.mean()
         spread = bends.std(ddof=1) / np.sqrt(number)
@@ -126,16 +119,14 @@ class RunLog:
 
     Attributes
     ----------
-    gradient_norms : ndarray
-        |g|, of the batch gradient.
+    gradient_norms : ndarray, |g|, of the batch gradient
     half_norms : ndarray
         The same of half the batch, root mean square of the two: with `gradient_norms` two batch sizes.
     momentum_norms : ndarray
         |m|, of the average of gradients with the rule's own memory, corrected for its start.
     update_rms : ndarray
         Root mean square of the update over coordinates, before the learning rate.
-    moments : ndarray of int, shape (points,)
-        Numbers of steps after which weights were kept.
+    moments : ndarray of int, shape (points,), numbers of steps after which weights were kept
     weights : ndarray, shape (points, N)
     """
 
@@ -164,17 +155,13 @@ def follow(
     ----------
     network : Network
     weights : array_like, shape (N,)
-    data : Dataset
-        Batches are drawn from it with replacement.
-    rule : UpdateRule
-        Its averages start from zero.
+    data : Dataset, batches are drawn from it with replacement
+    rule : UpdateRule, its averages start from zero
     learning_rate : float
-    batch_size : int
-        Even, for the two halves.
+    batch_size : int, even, for the two halves
     moments : array_like of int
         Increasing numbers of steps; the last is the length of the run.
     rng : int or numpy.random.Generator
-        Seed or generator.
 
     Returns
     -------
@@ -189,7 +176,9 @@ def follow(
     """
     w = vector(weights, "weights", network.size).copy()
     rate = float(positive(learning_rate, "learning_rate", ndim=0))
-    half = _half(batch_size)
+    half, odd = divmod(count(batch_size, "batch_size", least=2), 2)
+    if odd:
+        raise ValueError(f"batch_size must be even, for two halves; got {batch_size}")
     places = np.asarray(moments)
     if places.ndim != 1 or not places.size or places.dtype.kind not in "iu" or (np.diff(places) <= 0).any():
         raise ValueError(f"moments must be increasing integers; got {moments!r}")
@@ -217,13 +206,6 @@ def follow(
         rows.append((np.linalg.norm(g), of_halves, settled, root_mean_square(u)))
     gradient, halved, momentum, rms = np.array(rows, dtype=np.float64).reshape(-1, 4).T
     return RunLog(gradient, halved, momentum, rms, places, np.array(kept))
-
-
-def _half(batch_size: int) -> int:
-    size = count(batch_size, "batch_size", least=2)
-    if size % 2:
-        raise ValueError(f"batch_size must be even, for two halves; got {size}")
-    return size // 2
 
 
 def half_gradients(

@@ -33,8 +33,7 @@ def train(
     Parameters
     ----------
     network : Network
-    weights : array_like, shape (..., N)
-        Where to start; leading axes are replicas.
+    weights : array_like, shape (..., N), where to start; leading axes are replicas
     data : Dataset
     rule : UpdateRule, optional
         What makes an update of the gradients; its averages, if it has any, start from zero. SGD unless
@@ -46,7 +45,6 @@ def train(
     steps : int or array_like of int
         Number of steps; several numbers are moments of one and the same training, 0 its start.
     rng : int or numpy.random.Generator
-        Seed or generator.
     streams : tuple of int, optional
         Shape of the axes along which batches differ; it broadcasts to the replica axes. ``()`` gives all
         replicas the same batches, ``(seeds,)`` each entry of the last axis its own: learning rates compare
@@ -67,15 +65,8 @@ def train(
     >>> from lrbs.lab import SoftmaxRegression, Dataset
     >>> data = Dataset(features=[[-1.0], [1.0]], labels=[0, 1])
     >>> network = SoftmaxRegression(inputs=1, classes=2)
-    >>> path = train(
-    ...     network,
-    ...     network.initial_weights(0),
-    ...     data,
-    ...     learning_rate=1.0,
-    ...     batch_size=2,
-    ...     steps=[0, 10],
-    ...     rng=0,
-    ... )
+    >>> start = network.initial_weights(0)
+    >>> path = train(network, start, data, learning_rate=1.0, batch_size=2, steps=[0, 10], rng=0)
     >>> path.shape
     (2, 4)
     >>> bool(network.loss(path[1], data) < network.loss(path[0], data))
@@ -89,9 +80,8 @@ def train(
         raise ValueError(f"streams must broadcast to the replica axes, {replicas}; got {own}")
     start = np.broadcast_to(start, (*replicas, *start.shape[-1:]))
     generator = np.random.default_rng(rng)
-    batches = (
-        [data.take(sample_batches(data, batch_size, own, generator))] for _ in range(int(moments.max()))
-    )
+    places = (sample_batches(data, batch_size, own, generator) for _ in range(int(moments.max())))
+    batches = ([data.take(each)] for each in places)
     path = weights_along(network, start[None], SGD() if rule is None else rule, rates, batches)
     snapshots = np.empty((*moments.shape, *start.shape))
     for step, (current,) in enumerate(path):

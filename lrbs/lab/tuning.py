@@ -98,17 +98,10 @@ def tuned_rate(learning_rates: ArrayLike, values: ArrayLike) -> TunedRate:
         raise ValueError("learning_rates must increase along their last axis")
     finite = np.where(np.isfinite(measured), measured, np.inf)
     whole = _lowest(np.log(rates), finite.mean(axis=-1))
-    without = [
-        _lowest(np.log(rates), np.delete(finite, seed, axis=-1).mean(axis=-1))
-        for seed in range(finite.shape[-1])
-    ]
-    return TunedRate(
-        np.exp(whole[0]),
-        whole[1],
-        whole[2],
-        np.exp(np.stack([each[0] for each in without], axis=-1)),
-        np.stack([each[1] for each in without], axis=-1),
-    )
+    rest = (np.delete(finite, seed, axis=-1).mean(axis=-1) for seed in range(finite.shape[-1]))
+    without = [_lowest(np.log(rates), means) for means in rest]
+    places, values, _ = (np.stack(part, axis=-1) for part in zip(*without, strict=True))
+    return TunedRate(np.exp(whole[0]), whole[1], whole[2], np.exp(places), values)
 
 
 def jackknife_se(without: ArrayLike) -> Array:

@@ -3,10 +3,9 @@
 They stand on the core (model, rules, approximations, step); nothing there needs them.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrbs.lazy import names_of, public_names
+from lrbs.lazy import room
 
 if TYPE_CHECKING:
     from lrbs.laws.adam import *
@@ -40,4 +39,4 @@ if TYPE_CHECKING:
     from lrbs.laws.surge import *
     from lrbs.laws.update_rms import *
 
-__all__, __getattr__ = names_of(__name__, public_names(Path(__file__).parent))
+__all__, __getattr__, __dir__ = room(__name__, __file__)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.laws.averaging import ema_gain, ema_noise_factor
-from lrbs.validation import Array, fraction, plain, real_array, vector
+from lrbs.validation import Array, fraction, none_negative, plain, real_array, vector
 
 __all__ = [
     "mean_update",
@@ -31,21 +31,19 @@ __all__ = [
 
 # -------------------------------------------------------------------- mean field, by coordinate
 def momentum_square(gradient: ArrayLike, variance: ArrayLike, momentum: float) -> Array:
-    """E[m^2] of a stationary average, coordinate by coordinate.
+    """E[m^2] of a stationary average, coordinate by coordinate. Source: 11267.10.
 
     Parameters
     ----------
-    gradient : array_like
-        Mean mu of the batch gradient.
+    gradient : array_like, mean mu of the batch gradient
     variance : array_like
         Its variance sigma^2 (that of one sample, divided by the batch size).
-    momentum : float
-        beta_1 in [0, 1).
+    momentum : float, beta_1 in [0, 1)
 
     Returns
     -------
     ndarray
-        Exact for any noise that is new at every step. Source: 11267.10.
+        Exact for any noise that is new at every step.
 
     Raises
     ------
@@ -65,10 +63,8 @@ def second_average(
     ----------
     gradient, variance : array_like
         Mean and variance of the batch gradient, by coordinate; broadcast.
-    beta2 : float
-        In [0, 1).
-    steps : int or inf
-        Since the start from zero.
+    beta2 : float, in [0, 1)
+    steps : int or inf, since the start from zero
 
     Returns
     -------
@@ -85,12 +81,11 @@ def second_average(
 
 
 def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
-    """E[m] / sqrt(E[.]): the mean field of a quotient, coordinate by coordinate.
+    """E[m] / sqrt(E[.]): the mean field of a quotient, coordinate by coordinate. Source: 11301.10, 11301.13.
 
     Parameters
     ----------
-    mean : array_like
-        E[m].
+    mean : array_like, E[m]
     square : array_like
         E[m^2] for the sign of an average, from :func:`momentum_square`, E[v] for Adam, from
         :func:`second_average`.
@@ -98,17 +93,15 @@ def mean_update(mean: ArrayLike, square: ArrayLike) -> Array:
     Returns
     -------
     ndarray
-        0 where both are. For the sign an approximation with errors up to 0.064; for Adam exact as
-        beta_2 -> 1. Source: 11301.10, 11301.13.
+        0 where both are. For the sign an approximation with errors up to 0.064; for Adam exact as beta_2 ->
+        1.
 
     Raises
     ------
     ValueError
         If `square` is negative.
     """
-    numerator, denominator = np.broadcast_arrays(real_array(mean, "mean"), real_array(square, "square"))
-    if (denominator < 0).any():
-        raise ValueError(f"square must not be negative; the smallest that came is {denominator.min():.6g}")
+    numerator, denominator = np.broadcast_arrays(real_array(mean, "mean"), none_negative(square, "square"))
     return _quotient(numerator, np.sqrt(denominator))
 
 
@@ -119,8 +112,7 @@ def square_update(gradient: ArrayLike, variance: ArrayLike, beta1: float) -> Arr
     ----------
     gradient, variance : array_like
         Mean and variance of the batch gradient, by coordinate; broadcast.
-    beta1 : float
-        In [0, 1).
+    beta1 : float, in [0, 1)
 
     Returns
     -------
@@ -148,10 +140,8 @@ def square_from_mean(mean: ArrayLike, beta1: float) -> Array:
 
     Parameters
     ----------
-    mean : array_like
-        E[phi].
-    beta1 : float
-        In [0, 1).
+    mean : array_like, E[phi]
+    beta1 : float, in [0, 1)
 
     Returns
     -------
@@ -172,10 +162,8 @@ def second_moment(mean: ArrayLike, beta1: float) -> Array:
 
     Parameters
     ----------
-    mean : array_like, shape (N,)
-        E[phi].
-    beta1 : float
-        In [0, 1).
+    mean : array_like, shape (N,), E[phi]
+    beta1 : float, in [0, 1)
 
     Returns
     -------
@@ -192,10 +180,7 @@ def second_moment(mean: ArrayLike, beta1: float) -> Array:
 
 
 def _coordinates(gradient: ArrayLike, variance: ArrayLike) -> tuple[Array, Array]:
-    mu, spread = real_array(gradient, "gradient"), real_array(variance, "variance")
-    if (spread < 0).any():
-        raise ValueError(f"variance must not be negative; the smallest entry that came is {spread.min():.6g}")
-    return mu, spread
+    return real_array(gradient, "gradient"), none_negative(variance, "variance")
 
 
 def _quotient(numerator: Array, denominator: Array) -> Array:

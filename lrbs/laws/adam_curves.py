@@ -29,8 +29,7 @@ def scalar_mean_update(
     Parameters
     ----------
     gradient : array_like
-    batch_size, simple_noise_scale : array_like
-        Positive.
+    batch_size, simple_noise_scale : array_like, positive
     momentum : float
         Of SignSGD. Leave it at 0 for Adam, whose second average sees the noise before it is averaged.
 
@@ -55,14 +54,10 @@ def full_momentum_lr(
 
     Parameters
     ----------
-    batch_size : array_like
-        In samples.
-    gradient_sum : array_like
-        sum |g_i|.
-    sign_curvature : array_like
-        s^T H s with s = sign(g).
-    simple_noise_scale : array_like
-        B_simple, in samples.
+    batch_size : array_like, in samples
+    gradient_sum : array_like, sum |g_i|
+    sign_curvature : array_like, s^T H s with s = sign(g)
+    simple_noise_scale : array_like, B_simple, in samples
 
     Returns
     -------
@@ -86,8 +81,7 @@ def adam_law(model: LocalModel, beta1: float) -> ScalarLaw:
     ----------
     model : LocalModel
         Its Hessian must have a diagonal; its covariance enters through B_simple alone.
-    beta1 : float
-        In [0, 1); at 0 the law is that of SignSGD.
+    beta1 : float, in [0, 1); at 0 the law is that of SignSGD
 
     Returns
     -------

@@ -12,18 +12,9 @@ from numpy.typing import ArrayLike
 from lrbs.laws.averaging import ema_noise_factor
 from lrbs.validation import Array, plain, positive, real_array
 
-__all__ = [
-    "corrected_mean",
-    "corrected_square",
-]
-
-# The integrals run over log s by the trapezoidal rule, whose error for these integrands is below 1e-10.
-# Histories are cut where what is left of the slower average is below this.
-# Below this beta_2 the second average is a single gradient for all practical purposes, and the integrals
-# leave the range of nodes.
+__all__ = ["corrected_mean", "corrected_square"]
 
 
-# ----------------------------------------------------------------------------- the first correction
 def _fluctuations(mu: Array, spread: Array, beta2: float) -> Array:
     """Variance of v in units of E[v]^2."""
     return plain(ema_noise_factor(beta2) * (4 * mu**2 * spread + 2 * spread**2) / (mu**2 + spread) ** 2)
@@ -37,10 +28,8 @@ def corrected_mean(gradient: ArrayLike, variance: ArrayLike, beta1: float, beta2
 
     Parameters
     ----------
-    gradient, variance : array_like
-        Of the batch gradient; the variance positive.
-    beta1, beta2 : float
-        In [0, 1).
+    gradient, variance : array_like, of the batch gradient, the variance positive
+    beta1, beta2 : float, in [0, 1)
 
     Returns
     -------
@@ -69,10 +58,8 @@ def corrected_square(gradient: ArrayLike, variance: ArrayLike, beta1: float, bet
 
     Parameters
     ----------
-    gradient, variance : array_like
-        Of the batch gradient; the variance positive.
-    beta1, beta2 : float
-        In [0, 1).
+    gradient, variance : array_like, of the batch gradient, the variance positive
+    beta1, beta2 : float, in [0, 1)
 
     Returns
     -------

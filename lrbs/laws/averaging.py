@@ -22,8 +22,6 @@ __all__ = [
     "ema_noise_factor",
     "ema_step",
     "ema_weights",
-    "lion_weights",
-    "nesterov_weights",
 ]
 
 
@@ -33,10 +31,8 @@ def ema_step(average: ArrayLike, value: ArrayLike, decay: float) -> Array:
 
     Parameters
     ----------
-    average, value : array_like
-        Broadcast.
-    decay : float
-        In [0, 1).
+    average, value : array_like, broadcast
+    decay : float, in [0, 1)
 
     Returns
     -------
@@ -56,10 +52,8 @@ def ema_weights(decay: float, steps: int) -> Array:
 
     Parameters
     ----------
-    decay : float
-        Coefficient in [0, 1), such as Adam's beta_1.
-    steps : int
-        Length of the history.
+    decay : float, coefficient in [0, 1), such as Adam's beta_1
+    steps : int, length of the history
 
     Returns
     -------
@@ -81,66 +75,13 @@ def ema_weights(decay: float, steps: int) -> Array:
     return plain((1 - b) * b ** np.arange(count(steps, "steps"), dtype=np.float64))
 
 
-def nesterov_weights(momentum: float, steps: int) -> Array:
-    """Weights of Nesterov's average, momentum * m_t + (1 - momentum) * g_t, newest first.
-
-    Parameters
-    ----------
-    momentum : float
-        Of the normalised average m_t (11301.1), in [0, 1).
-    steps : int
-        Length of the history.
-
-    Returns
-    -------
-    ndarray, shape (steps,)
-
-    Raises
-    ------
-    ValueError
-        If `momentum` is not in [0, 1) or `steps` is no integer of at least 1.
-    """
-    b = fraction(momentum, "momentum")
-    weights = b * ema_weights(b, steps)
-    weights[0] += 1 - b
-    return weights
-
-
-def lion_weights(beta1: float, beta2: float, steps: int) -> Array:
-    """Weights of Lion's average, beta1 * m_{t-1} + (1 - beta1) * g_t, newest first; m decays by beta2.
-
-    Parameters
-    ----------
-    beta1, beta2 : float
-        In [0, 1).
-    steps : int
-        Length of the history.
-
-    Returns
-    -------
-    ndarray, shape (steps,)
-
-    Raises
-    ------
-    ValueError
-        If a coefficient is not in [0, 1) or `steps` is no integer of at least 1.
-    """
-    b1 = fraction(beta1, "beta1")
-    weights = np.empty(count(steps, "steps"))
-    weights[0] = 1 - b1
-    if steps > 1:
-        weights[1:] = b1 * ema_weights(beta2, steps - 1)
-    return weights
-
-
 # ---------------------------------------------------------------------------------- mean and noise
 def averaged_mean(means: ArrayLike, weights: ArrayLike) -> Array:
     """Mean of a weighted average: of gradients for m, of their mean squares g^2 + sigma^2/B for v.
 
     Parameters
     ----------
-    means : array_like, shape (steps, ...)
-        Expected values, oldest first.
+    means : array_like, shape (steps, ...), expected values, oldest first
     weights : array_like, shape (steps,)
         Newest first, as :func:`ema_weights` gives them.
 
@@ -159,19 +100,17 @@ def averaged_mean(means: ArrayLike, weights: ArrayLike) -> Array:
 
 
 def averaged_covariance(covariances: ArrayLike, weights: ArrayLike) -> Array:
-    """Covariance of a weighted average of gradients whose noise is new at every step.
+    """Covariance of a weighted average of gradients whose noise is new at every step. Source: 11301.6.
 
     Parameters
     ----------
     covariances : array_like, shape (steps, ...)
         Covariances Sigma_s/B of the batch gradients (matrices or their diagonals), oldest first.
-    weights : array_like, shape (steps,)
-        Newest first.
+    weights : array_like, shape (steps,), newest first
 
     Returns
     -------
     ndarray, shape (...)
-        Source: 11301.6.
 
     Raises
     ------
@@ -183,19 +122,16 @@ def averaged_covariance(covariances: ArrayLike, weights: ArrayLike) -> Array:
 
 
 def ema_gain(decay: float, steps: float = math.inf) -> float:
-    """Part of a constant that an average from zero shows after some steps, 1 - decay^steps.
+    """Part of a constant that an average from zero shows after some steps, 1 - decay^steps. Source: 11301.5.
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
-    steps : int or inf
-        The stationary state unless told.
+    decay : float, in [0, 1)
+    steps : int or inf, the stationary state unless told
 
     Returns
     -------
     float
-        Source: 11301.5.
 
     Raises
     ------
@@ -210,8 +146,7 @@ def ema_noise_factor(decay: float, steps: float = math.inf) -> float:
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
+    decay : float, in [0, 1)
     steps : int or inf
         The stationary state unless told: (1 - decay) / (1 + decay).
 
@@ -235,18 +170,16 @@ def ema_noise_factor(decay: float, steps: float = math.inf) -> float:
 
 
 def ema_lag(decay: float) -> float:
-    """Age in steps of what an average shows: decay / (1 - decay), 9 at 0.9.
+    """Age in steps of what an average shows: decay / (1 - decay), 9 at 0.9. Source: lrbs.ema-lag.
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
+    decay : float, in [0, 1)
 
     Returns
     -------
     float
         Under a gradient that changes by d each step, the average misses the present one by this many d.
-        Source: lrbs.ema-lag.
 
     Raises
     ------

@@ -4,8 +4,6 @@ A decay of 0.95 a step forgets in steps. When each step shows k times as many sa
 as many of them, unless it is changed.
 """
 
-from __future__ import annotations
-
 import math
 
 from lrbs.validation import fraction, non_negative, positive
@@ -52,15 +50,12 @@ def sde_decay(decay: float, growth: float) -> float:
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
-    growth : float
-        k, new batch size over old.
+    decay : float, in [0, 1)
+    growth : float, k, new batch size over old
 
     Returns
     -------
-    float
-        1 - k (1 - decay).
+    float, 1 - k (1 - decay)
 
     Raises
     ------
@@ -88,8 +83,7 @@ def memory_steps(decay: float) -> float:
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
+    decay : float, in [0, 1)
 
     Returns
     -------
@@ -119,10 +113,8 @@ def decay_for_time_scale(
     ----------
     weight_decay : float
         lambda >= 0, of a rule that multiplies weights by 1 - eta lambda each step: AdamW, SGD, Muon.
-    learning_rate, new_learning_rate : float
-        Before and after the change.
-    growth : float
-        k, new batch size over old.
+    learning_rate, new_learning_rate : float, before and after the change
+    growth : float, k, new batch size over old
 
     Returns
     -------
@@ -139,8 +131,7 @@ def decay_for_time_scale(
     >>> decay_for_time_scale(0.1, 3e-4, 6e-4, growth=4)
     0.2
     """
-    ratio = float(positive(learning_rate, "learning_rate", 0)) / float(
-        positive(new_learning_rate, "new_learning_rate", 0)
-    )
+    before = float(positive(learning_rate, "learning_rate", 0))
+    ratio = before / float(positive(new_learning_rate, "new_learning_rate", 0))
     old = non_negative(weight_decay, "weight_decay")
     return math.prod([old, ratio, float(positive(growth, "growth", 0))])

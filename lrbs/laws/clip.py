@@ -10,24 +10,22 @@ from numpy.typing import ArrayLike
 from scipy.special import erf, ndtr
 
 from lrbs.normal import sign_mean
-from lrbs.validation import Array, non_negative, plain, positive, real_array
+from lrbs.validation import Array, non_negative, none_negative, plain, positive, real_array
 
 __all__ = ["clip_mean", "clip_mean_by_slope", "clip_square", "hard_sigmoid", "smooth_sigmoid"]
 
 
 def smooth_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
-    """x / sqrt(x^2 + 1/k^2): any odd function from -1 to 1, known by its slope k at 0.
+    """x / sqrt(x^2 + 1/k^2): any odd function from -1 to 1, known by its slope k at 0. Source: 10563.3.
 
     Parameters
     ----------
     x : array_like
-    slope : array_like
-        k > 0.
+    slope : array_like, k > 0
 
     Returns
     -------
-    ndarray
-        Off by at most 0.108 for erf, 0.074 for tanh. Source: 10563.3.
+    ndarray, off by at most 0.108 for erf, 0.074 for tanh
 
     Raises
     ------
@@ -44,8 +42,7 @@ def hard_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
     Parameters
     ----------
     x : array_like
-    slope : array_like
-        k > 0.
+    slope : array_like, k > 0
 
     Returns
     -------
@@ -62,7 +59,7 @@ def hard_sigmoid(x: ArrayLike, slope: ArrayLike) -> Array:
 
 # ------------------------------------------------------------------------------- moments of the clip
 def clip_mean(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
-    """E[clip(x/epsilon, -1, 1)] of a normal x.
+    """E[clip(x/epsilon, -1, 1)] of a normal x. Source: 10563.7, 10563.8.
 
     The clip is a mean of signs, ``(1/2) int_{-1}^{1} sign(x - epsilon t) dt``, so its mean is one of error
     functions. Computed as the clip of the mean plus what noise adds at the two corners.
@@ -71,13 +68,11 @@ def clip_mean(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
     ----------
     mean, deviation : array_like
         Of x; a deviation of a batch gradient is sigma/sqrt(B). Deviations may be zero.
-    epsilon : float
-        Zero or more; zero gives the mean of the sign.
+    epsilon : float, zero or more; zero gives the mean of the sign
 
     Returns
     -------
-    ndarray
-        To about 1e-14. Source: 10563.7, 10563.8.
+    ndarray, to about 1e-14
 
     Examples
     --------
@@ -98,10 +93,8 @@ def clip_square(mean: ArrayLike, deviation: ArrayLike, epsilon: float) -> Array:
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma of x; broadcast.
-    epsilon : float
-        Where the clip begins.
+    mean, deviation : array_like, mu and sigma of x, broadcast
+    epsilon : float, where the clip begins
 
     Returns
     -------
@@ -136,10 +129,8 @@ def clip_mean_by_slope(mean: ArrayLike, deviation: ArrayLike, epsilon: float) ->
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma > 0 of x; broadcast.
-    epsilon : float
-        Where the clip begins; positive.
+    mean, deviation : array_like, mu and sigma > 0 of x, broadcast
+    epsilon : float, where the clip begins; positive
 
     Returns
     -------
@@ -167,9 +158,7 @@ def _standardised(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """a = mean/deviation, b = epsilon/deviation, where there is no noise, and the two arguments."""
     non_negative(epsilon, "epsilon")
-    mu, sigma = np.broadcast_arrays(real_array(mean, "mean"), real_array(deviation, "deviation"))
-    if (sigma < 0).any():
-        raise ValueError(f"deviation must not be negative; the smallest that came is {sigma.min():.6g}")
+    mu, sigma = np.broadcast_arrays(real_array(mean, "mean"), none_negative(deviation, "deviation"))
     still = sigma == 0
     unit = np.where(still, 1.0, sigma)
     return mu / unit, np.asarray(epsilon / unit), still, mu, sigma

@@ -46,8 +46,7 @@ class Cluster:
 
         Parameters
         ----------
-        batch_size : array_like
-            B >= b, in samples.
+        batch_size : array_like, B >= b, in samples
 
         Returns
         -------
@@ -67,39 +66,35 @@ class Cluster:
         return plain(size / self.local_batch_size)
 
     def step_time(self, batch_size: ArrayLike) -> Array:
-        """Time of one step.
+        """Time of one step. Source: 10542.d45.
 
         Parameters
         ----------
-        batch_size : array_like
-            In samples, at least `local_batch_size`.
+        batch_size : array_like, in samples, at least `local_batch_size`
 
         Returns
         -------
-        ndarray
-            In the unit of `compute_time`. Source: 10542.d45.
+        ndarray, in the unit of `compute_time`
         """
         return plain(self.compute_time + self.communication_time * np.log(self.workers(batch_size)))
 
     def total_time(self, batch_size: ArrayLike, min_steps: float, noise_scale: float) -> Array:
-        """Time to a target loss.
+        """Time to a target loss. Source: 10542.d46.
 
         Parameters
         ----------
-        batch_size : array_like
-            B >= b, in samples.
+        batch_size : array_like, B >= b, in samples
         min_steps, noise_scale : float
             S_min, steps with exact gradients, and B_noise in samples.
 
         Returns
         -------
-        ndarray
-            In the unit of `compute_time`. Source: 10542.d46.
+        ndarray, in the unit of `compute_time`
         """
         return plain(steps(batch_size, min_steps, noise_scale) * self.step_time(batch_size))
 
     def fastest_batch_size(self, noise_scale: float) -> float:
-        """Batch size of the least total time.
+        """Batch size of the least total time. Source: 10542.d46.
 
         Setting the derivative of 10542.d46 to zero gives x - ln x = c_1/(c_2 P) - 1 + ln(B_noise/b) for
         x = B/B_noise; the minimum is the larger root, a Lambert function. Where it does not exist, or one
@@ -107,13 +102,11 @@ class Cluster:
 
         Parameters
         ----------
-        noise_scale : float
-            In samples.
+        noise_scale : float, in samples
 
         Returns
         -------
-        float
-            In samples, at least `local_batch_size`. Source: 10542.d46.
+        float, in samples, at least `local_batch_size`
 
         Raises
         ------
@@ -135,8 +128,7 @@ class Cluster:
 
         Parameters
         ----------
-        batch_size : array_like
-            B >= b, in samples.
+        batch_size : array_like, B >= b, in samples
 
         Returns
         -------
@@ -155,13 +147,11 @@ class Cluster:
 
         Parameters
         ----------
-        efficiency : float
-            In (0, 1].
+        efficiency : float, in (0, 1]
 
         Returns
         -------
-        float
-            In samples.
+        float, in samples
 
         Raises
         ------

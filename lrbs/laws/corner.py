@@ -26,12 +26,9 @@ def corner_law(
     ----------
     batch_size : array_like
         B, in samples, positive; broadcast with the others.
-    limit : array_like
-        Learning rate far beyond the corner, positive.
-    corner : array_like
-        B_n, in samples, positive.
-    exponent : array_like
-        a > 0.
+    limit : array_like, learning rate far beyond the corner, positive
+    corner : array_like, B_n, in samples, positive
+    exponent : array_like, a > 0
     sharpness : float
         k > 0. Infinite, the default, makes it limit min(1, (B/corner)^a). The sign law is a = 1/2, k = 2,
         SGD's saturation a = k = 1, and :func:`lrbs.laws.power_saturation` of the exponent c has a = c,
@@ -52,9 +49,8 @@ def corner_law(
     >>> [round(float(corner_law(B, 1.0, corner=256)), 6) for B in (16, 256, 4096)]
     [0.125, 1.0, 1.0]
     """
-    below = positive(exponent, "exponent") * np.log(
-        positive(batch_size, "batch_size") / positive(corner, "corner")
-    )
+    share = positive(batch_size, "batch_size") / positive(corner, "corner")
+    below = positive(exponent, "exponent") * np.log(share)
     if np.isposinf(sharpness):
         log = np.minimum(below, 0.0)
     else:
@@ -86,14 +82,11 @@ class Run:
 
     Attributes
     ----------
-    tokens : float
-        D, in the unit of the batch size.
+    tokens : float, D, in the unit of the batch size
     max_rate : float
         Largest learning rate at which the run is stable.
-    distance, noise : float
-        A and C.
-    progress_exponent, noise_exponent : float
-        alpha and p.
+    distance, noise : float, A and C
+    progress_exponent, noise_exponent : float, alpha and p
     progress_batch_exponent, noise_batch_exponent : float
         r and s. SGD has r = s = 1: D/B steps, and a cloud of variance eta/B. Signs of mostly noise have
         r = s = 1/2: a mean step goes as sqrt(B).
@@ -122,8 +115,7 @@ class Run:
 
         Parameters
         ----------
-        batch_size, learning_rate : array_like
-            Positive; broadcast.
+        batch_size, learning_rate : array_like, positive, broadcast
 
         Returns
         -------
@@ -136,10 +128,9 @@ class Run:
             If an argument is not positive.
         """
         B, eta = positive(batch_size, "batch_size"), positive(learning_rate, "learning_rate")
-        left = (
-            self.distance * (B**self.progress_batch_exponent / (eta * self.tokens)) ** self.progress_exponent
-        )
+        way = B**self.progress_batch_exponent / (eta * self.tokens)
         cloud = self.noise * (eta / B**self.noise_batch_exponent) ** self.noise_exponent
+        left = self.distance * way**self.progress_exponent
         return plain(np.where(eta > self.max_rate, np.inf, left + cloud))
 
     @property
@@ -174,8 +165,7 @@ class Run:
 
         Parameters
         ----------
-        batch_size : array_like
-            In the unit of `tokens`, positive.
+        batch_size : array_like, in the unit of `tokens`, positive
 
         Returns
         -------
@@ -207,7 +197,5 @@ class Run:
     @property
     def _balance(self) -> float:
         """r alpha + s p."""
-        return (
-            self.progress_batch_exponent * self.progress_exponent
-            + self.noise_batch_exponent * self.noise_exponent
-        )
+        r, s = self.progress_batch_exponent, self.noise_batch_exponent
+        return r * self.progress_exponent + s * self.noise_exponent

@@ -4,8 +4,6 @@ What the articles' scalar forms become when the correlations of the noise are pu
 signs of correlated normal noise do exactly.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -57,8 +55,7 @@ def correlated_law(model: LocalModel, epsilon: float = 0.0) -> ScalarLaw:
     Parameters
     ----------
     model : LocalModel
-    epsilon : float
-        In units of the gradient, >= 0.
+    epsilon : float, in units of the gradient, >= 0
 
     Returns
     -------

@@ -39,8 +39,7 @@ def normalised_batch_size(batch_size: ArrayLike, noise_scale: ArrayLike) -> Arra
 
     Parameters
     ----------
-    batch_size, noise_scale : array_like
-        In samples, positive.
+    batch_size, noise_scale : array_like, in samples, positive
 
     Returns
     -------
@@ -62,12 +61,9 @@ def power_saturation(
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
-    limit : array_like
-        Value at infinite batch size.
-    noise_scale : array_like
-        In samples, positive.
+    batch_size : array_like, B > 0, in samples
+    limit : array_like, value at infinite batch size
+    noise_scale : array_like, in samples, positive
     exponent : float
         1/2 for sign-like rules without off-diagonal curvature, 1 for SGD.
 
@@ -100,12 +96,9 @@ class SaturationFit:
         In units of the learning rate, in samples, and a number.
     covariance : ndarray, shape (3, 3)
         Of (ln limit, ln noise_scale, ln exponent), from the curvature at the best fit.
-    residuals : ndarray, shape (n,)
-        ln learning_rate minus the curve.
-    freedom : int
-        Number of points less that of what was fitted.
-    search : object
-        The sums of squares, from which intervals come.
+    residuals : ndarray, shape (n,), ln learning_rate minus the curve
+    freedom : int, number of points less that of what was fitted
+    search : object, the sums of squares, from which intervals come
     """
 
     limit: float
@@ -144,8 +137,7 @@ class SaturationFit:
 
         Parameters
         ----------
-        level : float
-            Probability in (0, 1).
+        level : float, probability in (0, 1)
 
         Returns
         -------
@@ -295,9 +287,8 @@ class _Search:
         corner = min(self.line(np.minimum(logs, at))[1] for at in _axis(np.sort(logs)[[1, -1]], 99))
         better = n * np.log(max(min(self.least, corner), n * ROUNDING**2) / bent)
         curved = n > 3 and (flat / bent - 1) * (n - 3) / 2 > fdtri(2, n - 3, 0.99)
-        fallen = (
-            -arch[2] * (logs.max() - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))
-        )  # in units of the scatter
+        # In units of the scatter.
+        fallen = -arch[2] * (logs.max() - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))
         if logs.min() < peak < logs.max() and curved and better > FALLS and fallen > FALLEN:
             raise ValueError(
                 f"learning_rate must not fall again; that of {what} peaks near B = {np.exp(peak):.3g}, and "
@@ -335,9 +326,9 @@ class _Search:
             levels, sums = self.left(*np.meshgrid(*axes))
             inside = sums <= allowed
             columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
-            touched = np.array(
-                [[columns[0] == 0, columns[-1] == 160], [rows[0] == 0, rows[-1] == len(axes[1]) - 1]]
-            ) & (box != self.box)
+            last = len(axes[1]) - 1
+            ends = np.array([[columns[0] == 0, columns[-1] == 160], [rows[0] == 0, rows[-1] == last]])
+            touched = ends & (box != self.box)
             if not touched.any():
                 break
             box += touched * (box[:, 1] - box[:, 0])[:, None] * np.array([-1, 1])
@@ -385,8 +376,7 @@ def implied_noise_scale(batch_size: ArrayLike, value: ArrayLike, limit: ArrayLik
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
+    batch_size : array_like, B > 0, in samples
     value, limit : array_like
         Of the curve, at B and at infinite batch size; broadcast.
 

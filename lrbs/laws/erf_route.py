@@ -17,15 +17,11 @@ from lrbs.rules import SignSGD, softsign
 from lrbs.step import Step, expected_step
 from lrbs.validation import Array, positive, real_array
 
-__all__ = [
-    "erf_route_sign",
-    "erf_route_step",
-    "erf_stand_in",
-]
+__all__ = ["erf_route_sign", "erf_route_step", "erf_stand_in"]
 
 
 def erf_stand_in(x: ArrayLike, constant: float = np.pi / 4) -> Array:
-    """x / sqrt(x^2 + c): the limits of erf, and with c = pi/4 its slope at 0.
+    """x / sqrt(x^2 + c): the limits of erf, and with c = pi/4 its slope at 0. Source: 10542.17.
 
     Parameters
     ----------
@@ -37,7 +33,6 @@ def erf_stand_in(x: ArrayLike, constant: float = np.pi / 4) -> Array:
     Returns
     -------
     ndarray
-        Source: 10542.17.
 
     Raises
     ------
@@ -57,8 +52,7 @@ def erf_route_sign(mean: ArrayLike, deviation: ArrayLike) -> Array:
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma of the number; broadcast.
+    mean, deviation : array_like, mu and sigma of the number, broadcast
 
     Returns
     -------
@@ -78,8 +72,7 @@ def erf_route_step(model: LocalModel, batch_size: ArrayLike) -> Step:
 
     Parameters
     ----------
-    model : LocalModel
-        Its covariance counts by its diagonal alone.
+    model : LocalModel, its covariance counts by its diagonal alone
     batch_size : array_like
 
     Returns

@@ -21,19 +21,16 @@ __all__ = [
 
 
 def newton_covariance(model: LocalModel, batch_size: float, learning_rate: float) -> Operator:
-    """Covariance of the increment -eta H^-1 g_B of Newton's method with the exact Hessian.
+    """Covariance of the increment -eta H^-1 g_B of Newton's method with the exact Hessian. Source: 10542.d53.
 
     Parameters
     ----------
-    model : LocalModel
-        Its Hessian must be small enough to invert.
-    batch_size, learning_rate : float
-        Positive.
+    model : LocalModel, its Hessian must be small enough to invert
+    batch_size, learning_rate : float, positive
 
     Returns
     -------
     Operator
-        Source: 10542.d53.
 
     Raises
     ------
@@ -48,22 +45,21 @@ def newton_covariance(model: LocalModel, batch_size: float, learning_rate: float
 
 
 def newton_noise_scale(model: LocalModel) -> float:
-    """Noise scale of Newton's method, tr(Sigma H^-1) / g^T H^-1 g, in samples.
+    """Noise scale of Newton's method, tr(Sigma H^-1) / g^T H^-1 g, in samples. Source: 10542.d53.
 
     Parameters
     ----------
-    model : LocalModel
-        Its Hessian must be small enough to invert.
+    model : LocalModel, its Hessian must be small enough to invert
 
     Returns
     -------
     float
-        By 11260.3 with phi = H^-1 g_B the optimal learning rate is 1/(1 + B_Newton/B). Source: 10542.d53.
+        By 11260.3 with phi = H^-1 g_B the optimal learning rate is 1/(1 + B_Newton/B).
 
     Raises
     ------
-    ValueError
-        numpy.linalg.LinAlgError If the Hessian is singular.
+    numpy.linalg.LinAlgError
+        If the Hessian is singular.
     """
     inverse = np.linalg.inv(model.hessian.dense())
     noise = float(np.trace(np.asarray(model.covariance @ inverse)))
@@ -73,13 +69,12 @@ def newton_noise_scale(model: LocalModel) -> float:
 def natural_gradient_step(
     weights: ArrayLike, gradient: ArrayLike, fisher: ArrayLike, learning_rate: float
 ) -> Array:
-    """Weights after one step along F^-1 times a batch gradient.
+    """Weights after one step along F^-1 times a batch gradient. Source: 10542.d54.
 
     Parameters
     ----------
     weights : array_like, shape (N,)
-    gradient : array_like, shape (N,)
-        Of a batch.
+    gradient : array_like, shape (N,), of a batch
     fisher : array_like, shape (N, N)
         Fisher information matrix F, symmetric and invertible. When it is known, or estimated from other
         data than the batch, :class:`lrbs.Preconditioned` with F^-1 gives the law of the learning rate;
@@ -89,7 +84,6 @@ def natural_gradient_step(
     Returns
     -------
     ndarray, shape (N,)
-        Source: 10542.d54.
 
     Raises
     ------
@@ -120,7 +114,7 @@ def sharpness(hessian: Operator) -> float:
 
 
 def generalisation_gap(test_loss: ArrayLike, training_loss: ArrayLike) -> Array:
-    """Loss on data kept back minus loss on the training data.
+    """Loss on data kept back minus loss on the training data. Source: 10542.d30.
 
     Parameters
     ----------
@@ -129,6 +123,5 @@ def generalisation_gap(test_loss: ArrayLike, training_loss: ArrayLike) -> Array:
     Returns
     -------
     ndarray
-        Source: 10542.d30.
     """
     return plain(real_array(test_loss, "test_loss") - real_array(training_loss, "training_loss"))

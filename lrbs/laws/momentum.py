@@ -62,8 +62,7 @@ def ema_batch_multiplier(decay: float, steps: float = math.inf) -> float:
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
+    decay : float, in [0, 1)
     steps : int or inf
         Since the start from zero; the stationary state unless told.
 
@@ -88,17 +87,15 @@ def ema_batch_multiplier(decay: float, steps: float = math.inf) -> float:
 
 
 def nesterov_batch_multiplier(momentum: float) -> float:
-    """Batch multiplier of Nesterov's momentum on the normalised average.
+    """Batch multiplier of Nesterov's momentum on the normalised average. Source: lrbs.nesterov.
 
     Parameters
     ----------
-    momentum : float
-        In [0, 1).
+    momentum : float, in [0, 1)
 
     Returns
     -------
     float
-        Source: lrbs.nesterov.
 
     Raises
     ------
@@ -115,17 +112,15 @@ def nesterov_batch_multiplier(momentum: float) -> float:
 
 
 def lion_batch_multiplier(beta1: float, beta2: float) -> float:
-    """Batch multiplier of Lion's two coefficients, under normal noise.
+    """Batch multiplier of Lion's two coefficients, under normal noise. Source: lrbs.lion.
 
     Parameters
     ----------
-    beta1, beta2 : float
-        In [0, 1).
+    beta1, beta2 : float, in [0, 1)
 
     Returns
     -------
     float
-        Source: lrbs.lion.
 
     Raises
     ------
@@ -146,15 +141,12 @@ def effective_batch_size(batch_size: ArrayLike, momentum: float) -> Array:
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
-    momentum : float
-        Of the normalised average, in [0, 1).
+    batch_size : array_like, B > 0, in samples
+    momentum : float, of the normalised average, in [0, 1)
 
     Returns
     -------
-    ndarray
-        In samples.
+    ndarray, in samples
 
     Raises
     ------
@@ -165,22 +157,20 @@ def effective_batch_size(batch_size: ArrayLike, momentum: float) -> Array:
 
 
 def sgdm_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayLike, momentum: float) -> Array:
-    """SGD's law at the effective batch size; the loss decrease follows the same law.
+    """SGD's law at the effective batch size; the loss decrease follows the same law. Source: 11301.8.
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
+    batch_size : array_like, B > 0, in samples
     max_lr, noise_scale : array_like
         Of SGD without momentum: :class:`lrbs.LocalModel` has them.
-    momentum : float
-        Of the normalised average, in [0, 1).
+    momentum : float, of the normalised average, in [0, 1)
 
     Returns
     -------
     ndarray
         For one step from frozen weights with a stationary average; :func:`stationary_variance` is for many
-        steps. Source: 11301.8.
+        steps.
 
     Raises
     ------
@@ -197,14 +187,11 @@ def stationary_variance(
 
     Parameters
     ----------
-    curvature : array_like
-        lambda > 0.
+    curvature : array_like, lambda > 0
     learning_rate : array_like
         Below 2 (1 + b) / (1 - b) / curvature: beyond that the iteration diverges.
-    noise_variance : array_like
-        sigma^2/B of the batch gradient.
-    momentum : float
-        Of the normalised average.
+    noise_variance : array_like, sigma^2/B of the batch gradient
+    momentum : float, of the normalised average
 
     Returns
     -------

@@ -11,19 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.laws.scalar_law import ScalarLaw
+from lrbs.laws.scalar_law import ScalarLaw, along
 from lrbs.model import LocalModel
 from lrbs.moments import inverse_power
 from lrbs.operators import Dense
 from lrbs.rules import Muon, msign
 from lrbs.validation import Array, count, plain, positive, real_array
 
-__all__ = [
-    "muon_hessian",
-    "muon_law",
-    "muon_newton_curvature",
-    "newton_schulz",
-]
+__all__ = ["muon_hessian", "muon_law", "muon_newton_curvature", "newton_schulz"]
 
 # Keller Jordan's quintic: steep at zero, so that small singular values rise fast; it never settles at one.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -36,12 +31,9 @@ def newton_schulz(matrix: ArrayLike, steps: int = 5, coefficients: Sequence[floa
 
     Parameters
     ----------
-    matrix : array_like, shape (..., n, m)
-        Not zero.
-    steps : int
-        Muon takes five.
-    coefficients : sequence of three floats
-        a, b, c.
+    matrix : array_like, shape (..., n, m), not zero
+    steps : int, Muon takes five
+    coefficients : sequence of three floats, a, b, c
 
     Returns
     -------
@@ -70,7 +62,7 @@ def newton_schulz(matrix: ArrayLike, steps: int = 5, coefficients: Sequence[floa
 
 
 def muon_hessian(gradient: ArrayLike, max_lr: float) -> Dense:
-    """The Hessian for which Muon is Newton's method: H X = X (G^T G)^(1/2) / eta_max.
+    """The Hessian for which Muon is Newton's method: H X = X (G^T G)^(1/2) / eta_max. Source: 11285.thessian.
 
     Parameters
     ----------
@@ -82,7 +74,7 @@ def muon_hessian(gradient: ArrayLike, max_lr: float) -> Dense:
     Returns
     -------
     Dense
-        On the n * m parameters, row by row: one block (G^T G)^(1/2) / eta_max a row. Source: 11285.thessian.
+        On the n * m parameters, row by row: one block (G^T G)^(1/2) / eta_max a row.
 
     Raises
     ------
@@ -99,10 +91,8 @@ def muon_newton_curvature(gradient: ArrayLike, max_lr: float) -> float:
 
     Parameters
     ----------
-    gradient : array_like, shape (n, m)
-        G.
-    max_lr : float
-        eta_max > 0, of the noiseless step.
+    gradient : array_like, shape (n, m), G
+    max_lr : float, eta_max > 0, of the noiseless step
 
     Returns
     -------
@@ -131,8 +121,7 @@ def muon_law(model: LocalModel, shape: tuple[int, int]) -> ScalarLaw:
     ----------
     model : LocalModel
         Its parameters are the entries of a matrix, row by row.
-    shape : tuple of int
-        Rows and columns.
+    shape : tuple of int, rows and columns
 
     Returns
     -------
@@ -146,9 +135,4 @@ def muon_law(model: LocalModel, shape: tuple[int, int]) -> ScalarLaw:
         If `shape` does not fit the model, or the gradient is zero.
     """
     update = msign(Muon(shape).as_matrix(model.gradient)).reshape(-1)
-    return ScalarLaw(
-        float(update @ model.gradient),
-        float(update @ (model.hessian @ update)),
-        model.hessian.trace() / max(shape),
-        model.simple_noise_scale,
-    )
+    return along(model, update, model.hessian.trace() / max(shape), model.simple_noise_scale)

@@ -45,8 +45,7 @@ class Noise:
 
         Parameters
         ----------
-        ratio : array_like
-            Mean over deviation.
+        ratio : array_like, mean over deviation
 
         Returns
         -------
@@ -94,8 +93,7 @@ def sign_bounds(mean: ArrayLike, deviation: ArrayLike) -> tuple[Array, Array]:
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma of the number; broadcast.
+    mean, deviation : array_like, mu and sigma of the number, broadcast
 
     Returns
     -------

@@ -14,10 +14,8 @@ def max_lr_from_search(batch_size: ArrayLike, found_lr: ArrayLike, noise_scale: 
 
     Parameters
     ----------
-    batch_size : array_like
-        B_0 of the search, in samples.
-    found_lr : array_like
-        Its result.
+    batch_size : array_like, B_0 of the search, in samples
+    found_lr : array_like, its result
     noise_scale : array_like
         B_noise; the source puts B_simple in its place. :func:`lrbs.saturation` gives the learning rate at
         other batch sizes.
@@ -37,19 +35,17 @@ def max_lr_from_search(batch_size: ArrayLike, found_lr: ArrayLike, noise_scale: 
 
 
 def cautious_lr(optimal_lr: ArrayLike, fraction: float) -> Array:
-    """A share of the optimal learning rate.
+    """A share of the optimal learning rate. Source: 10542.d56.
 
     Parameters
     ----------
-    optimal_lr : array_like
-        eta* > 0.
+    optimal_lr : array_like, eta* > 0
     fraction : float
         alpha in (0, 1]; 10542.d56 advises 0.5 to 1. :func:`kept_progress` says what it costs.
 
     Returns
     -------
     ndarray
-        Source: 10542.d56.
 
     Raises
     ------
@@ -67,8 +63,7 @@ def kept_progress(fraction: ArrayLike) -> Array:
 
     Parameters
     ----------
-    fraction : array_like
-        x, of the optimal learning rate.
+    fraction : array_like, x, of the optimal learning rate
 
     Returns
     -------

@@ -15,7 +15,7 @@ from lrbs.laws.momentum import stationary_variance
 from lrbs.laws.scaling import effective_temperature
 from lrbs.laws.sde import sgd_step
 from lrbs.model import LocalModel
-from lrbs.validation import Array, count, plain, positive, real_array, vector
+from lrbs.validation import Array, count, none_negative, plain, positive, real_array, vector
 
 __all__ = ["Cloud", "Quadratic", "sde_cloud", "settled_variance", "sgd_cloud", "sgd_runs"]
 
@@ -43,11 +43,7 @@ class Quadratic:
 
     def __init__(self, curvature: ArrayLike, variance: ArrayLike) -> None:
         eigenvalues = positive(vector(curvature, "curvature"), "curvature")
-        variances = vector(variance, "variance", eigenvalues.size)
-        if (variances < 0).any():
-            raise ValueError(
-                f"variance must not be negative; the smallest that came is {variances.min():.6g}"
-            )
+        variances = none_negative(vector(variance, "variance", eigenvalues.size), "variance")
         object.__setattr__(self, "curvature", eigenvalues)
         object.__setattr__(self, "variance", variances)
 
@@ -125,8 +121,7 @@ def sgd_runs(
     ----------
     quadratic : Quadratic
     start : array_like, shape (N,)
-    batch_size, learning_rate : array_like
-        Positive; a number, or one for each step.
+    batch_size, learning_rate : array_like, positive, a number, or one for each step
     steps, runs : int
     rng : int or numpy.random.Generator
 
@@ -167,16 +162,13 @@ def sgd_cloud(
     ----------
     quadratic : Quadratic
     start : array_like, shape (N,)
-    batch_size, learning_rate : array_like
-        Positive; a number, or one for each step.
+    batch_size, learning_rate : array_like, positive, a number, or one for each step
     steps : int
-    start_variance : array_like, shape (N,)
-        Of the starting points; none unless told.
+    start_variance : array_like, shape (N,), of the starting points; none unless told
 
     Returns
     -------
-    Cloud
-        Of shape (steps + 1, N).
+    Cloud, of shape (steps + 1, N)
 
     Raises
     ------
@@ -203,8 +195,7 @@ def sde_cloud(
     ----------
     quadratic : Quadratic
     start : array_like, shape (N,)
-    batch_size, learning_rate : float
-        Positive.
+    batch_size, learning_rate : float, positive
     time : array_like, shape (moments,)
         In units of learning rate: eta times the number of steps.
 
@@ -260,12 +251,8 @@ def settled_variance(quadratic: Quadratic, batch_size: float, learning_rate: flo
 
 def _per_step(batch_size: ArrayLike, learning_rate: ArrayLike, steps: int) -> tuple[Array, Array]:
     shape = (count(steps, "steps"),)
-    arrays = []
-    for name, value in (("learning_rate", learning_rate), ("batch_size", batch_size)):
-        array = positive(value, name)
+    rates, sizes = positive(learning_rate, "learning_rate"), positive(batch_size, "batch_size")
+    for name, array in (("learning_rate", rates), ("batch_size", sizes)):
         if array.shape not in ((), shape):
-            raise ValueError(
-                f"{name} must be a number or have shape {shape}, one per step; got {array.shape}"
-            )
-        arrays.append(np.broadcast_to(array, shape))
-    return arrays[0], arrays[1]
+            raise ValueError(f"{name} must be a number or have shape {shape}; got {array.shape}")
+    return np.broadcast_to(rates, shape), np.broadcast_to(sizes, shape)

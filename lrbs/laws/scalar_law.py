@@ -40,7 +40,7 @@ class ScalarLaw:
     Raises
     ------
     ValueError
-        If one of them is not positive.
+        If one of them is not positive; from its methods, if a batch size is not.
     """
 
     alignment: float
@@ -58,10 +58,8 @@ class ScalarLaw:
 
         Parameters
         ----------
-        model : LocalModel
-            Its Hessian must have a diagonal.
-        noise_scale : float, optional
-            The model's B_simple unless told.
+        model : LocalModel, its Hessian must have a diagonal
+        noise_scale : float, optional, the model's B_simple unless told
 
         Returns
         -------
@@ -82,52 +80,34 @@ class ScalarLaw:
         >>> round(law.loss_scale, 2)
         3.21
         """
-        signs = np.sign(model.gradient)
-        return cls(
-            float(np.abs(model.gradient).sum()),
-            float(signs @ (model.hessian @ signs)),
-            model.hessian.trace(),
-            model.simple_noise_scale if noise_scale is None else noise_scale,
-        )
+        scale = model.simple_noise_scale if noise_scale is None else noise_scale
+        return along(model, np.sign(model.gradient), model.hessian.trace(), scale)
 
     def step(self, batch_size: ArrayLike) -> Step:
         """Alignment and curvature at each batch size.
 
         Parameters
         ----------
-        batch_size : array_like
-            B > 0, in samples.
+        batch_size : array_like, B > 0, in samples
 
         Returns
         -------
         Step
-
-        Raises
-        ------
-        ValueError
-            If `batch_size` is not positive.
         """
         beta = normalised_batch_size(batch_size, self.noise_scale)
         excess = self.signal_curvature - self.noise_curvature
         return Step(self.alignment * beta, self.noise_curvature + beta**2 * excess)
 
     def optimal_lr(self, batch_size: ArrayLike) -> Array:
-        """Optimal learning rate, beta a / (t + beta^2 (q - t)).
+        """Optimal learning rate, beta a / (t + beta^2 (q - t)). Source: 11280.6, 10542.27.
 
         Parameters
         ----------
-        batch_size : array_like
-            B > 0, in samples.
+        batch_size : array_like, B > 0, in samples
 
         Returns
         -------
         ndarray
-            Source: 11280.6, 10542.27.
-
-        Raises
-        ------
-        ValueError
-            If `batch_size` is not positive.
         """
         return self.step(batch_size).optimal_lr
 
@@ -136,33 +116,25 @@ class ScalarLaw:
 
         Parameters
         ----------
-        batch_size : array_like
-            B > 0, in samples.
+        batch_size : array_like, B > 0, in samples
 
         Returns
         -------
         ndarray
             Source: 11280.9, 10542.30.
-
-        Raises
-        ------
-        ValueError
-            If `batch_size` is not positive.
         """
         return self.step(batch_size).loss_decrease
 
     def small_batch_lr(self, batch_size: ArrayLike) -> Array:
-        """(a/t) sqrt(B/noise_scale), for B far below the noise scale.
+        """(a/t) sqrt(B/noise_scale), for B far below the noise scale. Source: 11280.7, 10542.26.
 
         Parameters
         ----------
-        batch_size : array_like
-            B > 0, in samples.
+        batch_size : array_like, B > 0, in samples
 
         Returns
         -------
         ndarray
-            Source: 11280.7, 10542.26.
 
         Raises
         ------
@@ -233,3 +205,9 @@ class ScalarLaw:
                 f"{self.noise_curvature:.6g}: the optimal learning rate rises with the batch size for ever"
             )
         return excess
+
+
+def along(model: LocalModel, update: Array, noise_curvature: float, noise_scale: float) -> ScalarLaw:
+    """The law of a rule whose noiseless update is given."""
+    bend = float(update @ (model.hessian @ update))
+    return ScalarLaw(float(update @ model.gradient), bend, noise_curvature, noise_scale)

@@ -28,19 +28,16 @@ __all__ = [
 
 
 def square_root_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
-    """Learning rate that keeps the covariance of one increment when the batch grows.
+    """Learning rate that keeps the covariance of one increment when the batch grows. Source: 10542.2.
 
     Parameters
     ----------
-    learning_rate : array_like
-        Before the change; positive.
-    growth : array_like
-        New batch size over old; positive.
+    learning_rate : array_like, before the change, positive
+    growth : array_like, new batch size over old, positive
 
     Returns
     -------
-    ndarray
-        learning_rate * sqrt(growth). Source: 10542.2.
+    ndarray, learning_rate * sqrt(growth)
 
     Raises
     ------
@@ -60,10 +57,8 @@ def linear_rule(learning_rate: ArrayLike, growth: ArrayLike) -> Array:
 
     Parameters
     ----------
-    learning_rate : array_like
-        Before the change; positive.
-    growth : array_like
-        New batch size over old; positive.
+    learning_rate : array_like, before the change, positive
+    growth : array_like, new batch size over old, positive
 
     Returns
     -------
@@ -89,8 +84,7 @@ def effective_temperature(batch_size: ArrayLike, learning_rate: ArrayLike) -> Ar
 
     Parameters
     ----------
-    batch_size, learning_rate : array_like
-        Positive; broadcast.
+    batch_size, learning_rate : array_like, positive, broadcast
 
     Returns
     -------
@@ -107,18 +101,16 @@ def effective_temperature(batch_size: ArrayLike, learning_rate: ArrayLike) -> Ar
 
 
 def increment_covariance(model: LocalModel, batch_size: float, learning_rate: float) -> Operator:
-    """Covariance eta^2 Sigma/B of one increment of SGD, with the structure of Sigma.
+    """Covariance eta^2 Sigma/B of one increment of SGD, with the structure of Sigma. Source: 10542.d31.
 
     Parameters
     ----------
     model : LocalModel
-    batch_size, learning_rate : float
-        Positive.
+    batch_size, learning_rate : float, positive
 
     Returns
     -------
     Operator
-        Source: 10542.d31.
 
     Raises
     ------
@@ -129,18 +121,16 @@ def increment_covariance(model: LocalModel, batch_size: float, learning_rate: fl
 
 
 def noise_strength(model: LocalModel, batch_size: float, learning_rate: float) -> float:
-    """Frobenius norm of the covariance of one increment, eta^2 ||Sigma||_F / B.
+    """Frobenius norm of the covariance of one increment, eta^2 ||Sigma||_F / B. Source: 10542.d31.
 
     Parameters
     ----------
     model : LocalModel
-    batch_size, learning_rate : float
-        Positive.
+    batch_size, learning_rate : float, positive
 
     Returns
     -------
-    float
-        In squared units of the parameters. Source: 10542.d31.
+    float, in squared units of the parameters
 
     Raises
     ------
@@ -157,8 +147,7 @@ def signal_to_noise(model: LocalModel, batch_size: ArrayLike) -> Array:
     Parameters
     ----------
     model : LocalModel
-    batch_size : array_like
-        Positive.
+    batch_size : array_like, positive
 
     Returns
     -------
@@ -189,8 +178,7 @@ def noise_cost(model: LocalModel, batch_size: ArrayLike, learning_rate: ArrayLik
     Parameters
     ----------
     model : LocalModel
-    batch_size, learning_rate : array_like
-        Positive; broadcast.
+    batch_size, learning_rate : array_like, positive, broadcast
 
     Returns
     -------
@@ -211,10 +199,8 @@ def update_length(learning_rate: ArrayLike, gradient: ArrayLike) -> Array:
 
     Parameters
     ----------
-    learning_rate : array_like
-        Positive.
-    gradient : array_like, shape (..., N)
-        Batch gradients.
+    learning_rate : array_like, positive
+    gradient : array_like, shape (..., N), batch gradients
 
     Returns
     -------
@@ -236,8 +222,7 @@ def rms_update_length(model: LocalModel, batch_size: ArrayLike, learning_rate: A
     Parameters
     ----------
     model : LocalModel
-    batch_size, learning_rate : array_like
-        Positive; broadcast.
+    batch_size, learning_rate : array_like, positive, broadcast
 
     Returns
     -------

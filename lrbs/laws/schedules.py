@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.laws.sgd import saturation
-from lrbs.validation import Array, plain, positive, real_array
+from lrbs.validation import Array, none_negative, plain, positive
 
 __all__ = [
     "adaptive_batch_size",
@@ -22,21 +22,17 @@ __all__ = [
 
 # ------------------------------------------------------------------------------------- the beginning
 def linear_warmup(step: ArrayLike, warmup_steps: float, target_lr: float) -> Array:
-    """Learning rate that rises in proportion to the step and then stays.
+    """Learning rate that rises in proportion to the step and then stays. Source: 10542.d35.
 
     Parameters
     ----------
-    step : array_like
-        t >= 0.
-    warmup_steps : float
-        Step at which the target is reached; positive.
-    target_lr : float
-        Positive.
+    step : array_like, t >= 0
+    warmup_steps : float, step at which the target is reached; positive
+    target_lr : float, positive
 
     Returns
     -------
     ndarray
-        Source: 10542.d35.
 
     Raises
     ------
@@ -48,7 +44,7 @@ def linear_warmup(step: ArrayLike, warmup_steps: float, target_lr: float) -> Arr
     >>> linear_warmup([0, 50, 100, 150], warmup_steps=100, target_lr=0.2)
     array([0. , 0.1, 0.2, 0.2])
     """
-    share = _step(step) / float(positive(warmup_steps, "warmup_steps"))
+    share = none_negative(step, "step") / float(positive(warmup_steps, "warmup_steps"))
     return plain(float(positive(target_lr, "target_lr")) * np.minimum(share, 1))
 
 
@@ -62,11 +58,9 @@ def warmup_displacement(
 
     Parameters
     ----------
-    step : array_like
-        Number of steps taken.
+    step : array_like, number of steps taken
     warmup_steps, target_lr : float
-    gradient_length : float
-        Mean length of a batch gradient.
+    gradient_length : float, mean length of a batch gradient
 
     Returns
     -------
@@ -80,7 +74,9 @@ def warmup_displacement(
     """
     length = float(positive(gradient_length, "gradient_length"))
     rate = float(positive(target_lr, "target_lr"))
-    return plain(_step(step) ** 2 / (2 * float(positive(warmup_steps, "warmup_steps"))) * rate * length)
+    return plain(
+        none_negative(step, "step") ** 2 / (2 * float(positive(warmup_steps, "warmup_steps"))) * rate * length
+    )
 
 
 def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array:
@@ -88,12 +84,9 @@ def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array
 
     Parameters
     ----------
-    step : array_like
-        t >= 0.
-    warmup_steps : float
-        T > 0.
-    first : int
-        0 or 1.
+    step : array_like, t >= 0
+    warmup_steps : float, T > 0
+    first : int, 0 or 1
 
     Returns
     -------
@@ -105,7 +98,7 @@ def warmup_weight(step: ArrayLike, warmup_steps: float, first: int = 0) -> Array
     ValueError
         If `step` is negative or `warmup_steps` not positive.
     """
-    t = _step(step)
+    t = none_negative(step, "step")
     return plain(t * (t - 1 + 2 * first) / (2 * float(positive(warmup_steps, "warmup_steps"))))
 
 
@@ -114,8 +107,7 @@ def matching_warmup(full_steps: ArrayLike = 1.0) -> Array:
 
     Parameters
     ----------
-    full_steps : array_like
-        Positive; 1 in the source.
+    full_steps : array_like, positive, 1 in the source
 
     Returns
     -------
@@ -137,27 +129,24 @@ def matching_warmup(full_steps: ArrayLike = 1.0) -> Array:
 
 # ------------------------------------------------------------------------------------------- the end
 def cosine(step: ArrayLike, total_steps: float, max_lr: float, min_lr: float = 0.0) -> Array:
-    """Learning rate that falls from `max_lr` to `min_lr` along half a cosine.
+    """Learning rate that falls from `max_lr` to `min_lr` along half a cosine. Source: 10542.d50.
 
     Parameters
     ----------
-    step : array_like
-        0 <= t <= total_steps.
+    step : array_like, 0 <= t <= total_steps
     total_steps : float
-    max_lr, min_lr : float
-        0 <= min_lr <= max_lr.
+    max_lr, min_lr : float, 0 <= min_lr <= max_lr
 
     Returns
     -------
     ndarray
-        Source: 10542.d50.
 
     Raises
     ------
     ValueError
         If a step lies beyond the end: the cosine would rise again.
     """
-    t, total = _step(step), float(positive(total_steps, "total_steps"))
+    t, total = none_negative(step, "step"), float(positive(total_steps, "total_steps"))
     if (t > total).any():
         raise ValueError(
             f"step must not exceed total_steps = {total:g}; the largest that came is {t.max():g}"
@@ -168,20 +157,17 @@ def cosine(step: ArrayLike, total_steps: float, max_lr: float, min_lr: float = 0
 
 
 def growing_batch_size(step: ArrayLike, start: float, growth: float) -> Array:
-    """Batch size that grows by the factor `growth` each step, in samples, not rounded.
+    """Batch size that grows by the factor `growth` each step, in samples, not rounded. Source: 10542.d52.
 
     Parameters
     ----------
     step : array_like
-    start : float
-        Batch size at step 0.
-    growth : float
-        r > 1.
+    start : float, batch size at step 0
+    growth : float, r > 1
 
     Returns
     -------
     ndarray
-        Source: 10542.d52.
 
     Raises
     ------
@@ -190,21 +176,19 @@ def growing_batch_size(step: ArrayLike, start: float, growth: float) -> Array:
     """
     if not growth > 1:
         raise ValueError(f"growth must exceed 1; got {growth!r}")
-    return plain(float(positive(start, "start")) * float(growth) ** _step(step))
+    return plain(float(positive(start, "start")) * float(growth) ** none_negative(step, "step"))
 
 
 def noise_aware_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayLike) -> Array:
-    """SGD's law 10542.10 with limits and noise scales that change along the run.
+    """SGD's law 10542.10 with limits and noise scales that change along the run. Source: 10542.d51.
 
     Parameters
     ----------
-    batch_size, max_lr, noise_scale : array_like
-        Each a number or one for each step; broadcast.
+    batch_size, max_lr, noise_scale : array_like, each a number or one for each step; broadcast
 
     Returns
     -------
     ndarray
-        Source: 10542.d51.
 
     Raises
     ------
@@ -216,20 +200,17 @@ def noise_aware_lr(batch_size: ArrayLike, max_lr: ArrayLike, noise_scale: ArrayL
 
 # ------------------------------------------------------------------------------------------ the batch
 def adaptive_batch_size(noise_scale: ArrayLike, max_batch_size: float, fraction: float) -> Array:
-    """A share of the noise scale, up to a limit; in samples, not rounded.
+    """A share of the noise scale, up to a limit; in samples, not rounded. Source: 10542.d44.
 
     Parameters
     ----------
-    noise_scale : array_like
-        B_noise(t).
+    noise_scale : array_like, B_noise(t)
     max_batch_size : float
-    fraction : float
-        alpha, positive.
+    fraction : float, alpha, positive
 
     Returns
     -------
     ndarray
-        Source: 10542.d44.
 
     Raises
     ------
@@ -238,10 +219,3 @@ def adaptive_batch_size(noise_scale: ArrayLike, max_batch_size: float, fraction:
     """
     share = float(positive(fraction, "fraction")) * positive(noise_scale, "noise_scale")
     return plain(np.minimum(share, float(positive(max_batch_size, "max_batch_size"))))
-
-
-def _step(step: ArrayLike) -> Array:
-    steps = real_array(step, "step")
-    if (steps < 0).any():
-        raise ValueError(f"step must not be negative; the smallest that came is {steps.min():g}")
-    return steps

@@ -17,7 +17,7 @@ __all__ = ["diffusion_coefficient", "sde_runs", "sde_step", "sgd_step"]
 
 
 def sgd_step(weights: ArrayLike, gradient: ArrayLike, noise: ArrayLike, learning_rate: ArrayLike) -> Array:
-    """Weights after a step of SGD, its batch gradient split into mean and noise.
+    """Weights after a step of SGD, its batch gradient split into mean and noise. Source: 10542.3.
 
     Parameters
     ----------
@@ -28,7 +28,6 @@ def sgd_step(weights: ArrayLike, gradient: ArrayLike, noise: ArrayLike, learning
     Returns
     -------
     ndarray, shape (..., N)
-        Source: 10542.3.
 
     Raises
     ------
@@ -70,7 +69,7 @@ def diffusion_coefficient(covariance: ArrayLike, batch_size: float, learning_rat
 
 
 def sde_step(weights: ArrayLike, drift: ArrayLike, diffusion: Array, time_step: float, z: ArrayLike) -> Array:
-    """One Euler-Maruyama step: -drift * dt - sqrt(dt) * diffusion z.
+    """One Euler-Maruyama step: -drift * dt - sqrt(dt) * diffusion z. Source: 10542.4.
 
     With `drift` the gradient and `time_step` the learning rate it is a step of SGD under normal noise. The
     drift advances with the step and the noise with its square root: therein lies the linear rule.
@@ -81,13 +80,11 @@ def sde_step(weights: ArrayLike, drift: ArrayLike, diffusion: Array, time_step: 
     diffusion : ndarray, shape (N,) or (N, N)
         From :func:`diffusion_coefficient`.
     time_step : float
-    z : array_like, shape (..., N)
-        Independent standard normal numbers.
+    z : array_like, shape (..., N), independent standard normal numbers
 
     Returns
     -------
     ndarray, shape (..., N)
-        Source: 10542.4.
 
     Raises
     ------
@@ -110,7 +107,7 @@ def sde_runs(
     runs: int,
     rng: int | np.random.Generator,
 ) -> Array:
-    """Runs of dw = -drift(w) dt - diffusion dz by Euler-Maruyama.
+    """Runs of dw = -drift(w) dt - diffusion dz by Euler-Maruyama. Source: 10542.5.
 
     Parameters
     ----------
@@ -127,7 +124,6 @@ def sde_runs(
     Returns
     -------
     ndarray, shape (steps + 1, runs, N)
-        Source: 10542.5.
 
     Raises
     ------
@@ -139,7 +135,6 @@ def sde_runs(
     path = np.empty((count(steps, "steps") + 1, count(runs, "runs"), origin.size))
     path[0] = origin
     for t in range(steps):
-        path[t + 1] = sde_step(
-            path[t], drift(path[t]), diffusion, time_step, generator.standard_normal(path[t].shape)
-        )
+        z = generator.standard_normal(path[t].shape)
+        path[t + 1] = sde_step(path[t], drift(path[t]), diffusion, time_step, z)
     return path

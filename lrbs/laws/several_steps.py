@@ -32,10 +32,8 @@ def loss_after_steps(
         With a Hessian that may be written down: its eigenvectors are needed.
     rule : SGD
         With momentum the average of gradients is followed beside the weights.
-    batch_size, learning_rate : array_like
-        Positive; they broadcast against each other.
-    steps : int or array_like of int
-        Numbers of steps, 0 or more.
+    batch_size, learning_rate : array_like, positive; they broadcast against each other
+    steps : int or array_like of int, numbers of steps, 0 or more
     primed : bool, optional
         Begin with the average of gradients in its stationary state at the start instead of at zero.
         Without momentum there is no difference.

@@ -16,10 +16,8 @@ def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) 
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
-    limit : array_like
-        Value at infinite batch size.
+    batch_size : array_like, B > 0, in samples
+    limit : array_like, value at infinite batch size
     noise_scale : array_like
         B_noise > 0, in samples: where half of the limit is reached.
 
@@ -38,14 +36,12 @@ def saturation(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) 
     >>> float(saturation(100, limit=0.5, noise_scale=100))
     0.25
     """
-    return plain(
-        real_array(limit, "limit")
-        / (1 + positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size"))
-    )
+    ratio = positive(noise_scale, "noise_scale") / positive(batch_size, "batch_size")
+    return plain(real_array(limit, "limit") / (1 + ratio))
 
 
 def linear(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> Array:
-    """limit * B / noise_scale: the small-batch limit of :func:`saturation`.
+    """limit * B / noise_scale: the small-batch limit of :func:`saturation`. Source: 11260.6.
 
     Parameters
     ----------
@@ -54,8 +50,7 @@ def linear(batch_size: ArrayLike, limit: ArrayLike, noise_scale: ArrayLike) -> A
 
     Returns
     -------
-    ndarray
-        Too high by the factor 1 + B/B_noise. Source: 11260.6.
+    ndarray, too high by the factor 1 + B/B_noise
 
     Raises
     ------

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.rules import softsign
-from lrbs.validation import Array, count, plain, real_array
+from lrbs.validation import Array, count, none_negative, plain, positive, real_array
 
 __all__ = [
     "independent_second_moment",
@@ -26,8 +26,7 @@ def mean_field_sign(mean: ArrayLike, deviation: ArrayLike) -> Array:
 
     Parameters
     ----------
-    mean : array_like
-        Mean g of the noisy number, in any unit.
+    mean : array_like, mean g of the noisy number, in any unit
     deviation : array_like
         Its standard deviation sigma / sqrt(B), >= 0, in the same unit.
 
@@ -47,7 +46,7 @@ def mean_field_sign(mean: ArrayLike, deviation: ArrayLike) -> Array:
     >>> mean_field_sign([3.0, -3.0, 0.0], [4.0, 4.0, 0.0])
     array([ 0.6, -0.6,  0. ])
     """
-    mu, sigma = np.broadcast_arrays(real_array(mean, "mean"), _deviation(deviation))
+    mu, sigma = np.broadcast_arrays(real_array(mean, "mean"), none_negative(deviation, "deviation"))
     return softsign(mu, sigma)
 
 
@@ -56,8 +55,7 @@ def independent_second_moment(sign_means: ArrayLike) -> Array:
 
     Parameters
     ----------
-    sign_means : array_like, shape (N,)
-        Means mu_i, whichever form they come from.
+    sign_means : array_like, shape (N,), means mu_i, whichever form they come from
 
     Returns
     -------
@@ -71,20 +69,19 @@ def independent_second_moment(sign_means: ArrayLike) -> Array:
 
 
 def sign_series(x: ArrayLike, mean_square: float, terms: int) -> Array:
-    """First terms of the series of x / sqrt(v + (x^2 - v)) about v = mean_square.
+    """First terms of the series of x / sqrt(v + (x^2 - v)) about v = mean_square. Source: 11280.16, 11280.17.
 
     Parameters
     ----------
     x : array_like
-    mean_square : float
-        mu^2 + sigma^2, positive.
+    mean_square : float, mu^2 + sigma^2, positive
     terms : int
         How many, at least 1; the first alone is the mean field.
 
     Returns
     -------
     ndarray
-        Tends to sign(x) where 0 < x^2 < 2 v, and nowhere else. Source: 11280.16, 11280.17.
+        Tends to sign(x) where 0 < x^2 < 2 v, and nowhere else.
 
     Raises
     ------
@@ -97,9 +94,7 @@ def sign_series(x: ArrayLike, mean_square: float, terms: int) -> Array:
     [1.2, 0.936, 1.023, 1.0]
     """
     values = real_array(x, "x")
-    v = float(real_array(mean_square, "mean_square", ndim=0))
-    if v <= 0:
-        raise ValueError(f"mean_square must be positive; got {v:.6g}")
+    v = float(positive(mean_square, "mean_square", ndim=0))
     small = values**2 / v - 1
     term = values / np.sqrt(v)
     total = term
@@ -114,10 +109,8 @@ def sign_mean_series(mean: float, deviation: float, terms: int) -> float:
 
     Parameters
     ----------
-    mean, deviation : float
-        mu and sigma of the number.
-    terms : int
-        How many, at least 1.
+    mean, deviation : float, mu and sigma of the number
+    terms : int, how many, at least 1
 
     Returns
     -------
@@ -141,19 +134,16 @@ def sign_mean_series(mean: float, deviation: float, terms: int) -> float:
 
 
 def sign_correction(mean: ArrayLike, deviation: ArrayLike, third_moment: ArrayLike) -> Array:
-    """Second term of the averaged series, to be subtracted from :func:`mean_field_sign`.
+    """Second term of the averaged series, to be subtracted from :func:`mean_field_sign`. Source: 11280.18.
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma of the number, not both 0.
-    third_moment : array_like
-        E[x^3], of whatever distribution.
+    mean, deviation : array_like, mu and sigma of the number, not both 0
+    third_moment : array_like, E[x^3], of whatever distribution
 
     Returns
     -------
     ndarray
-        Source: 11280.18.
 
     Raises
     ------
@@ -161,7 +151,7 @@ def sign_correction(mean: ArrayLike, deviation: ArrayLike, third_moment: ArrayLi
         If `deviation` is negative, or both are 0.
     """
     mu = real_array(mean, "mean")
-    v = mu**2 + _deviation(deviation) ** 2
+    v = mu**2 + none_negative(deviation, "deviation") ** 2
     if not (v > 0).all():
         raise ValueError("mean and deviation must not both be 0")
     return plain((real_array(third_moment, "third_moment") - mu * v) / (2 * v**1.5))
@@ -172,8 +162,7 @@ def normal_sign_correction(mean: ArrayLike, deviation: ArrayLike) -> Array:
 
     Parameters
     ----------
-    mean, deviation : array_like
-        mu and sigma of the number; broadcast.
+    mean, deviation : array_like, mu and sigma of the number, broadcast
 
     Returns
     -------
@@ -190,14 +179,5 @@ def normal_sign_correction(mean: ArrayLike, deviation: ArrayLike) -> Array:
     >>> round(float(normal_sign_correction(1.0, 2**0.5)), 4)
     0.3849
     """
-    mu, sigma = real_array(mean, "mean"), _deviation(deviation)
+    mu, sigma = real_array(mean, "mean"), none_negative(deviation, "deviation")
     return sign_correction(mu, sigma, mu**3 + 3 * mu * sigma**2)
-
-
-def _deviation(value: ArrayLike) -> Array:
-    deviation = real_array(value, "deviation")
-    if not (deviation >= 0).all():
-        raise ValueError(
-            f"deviation must not be negative; the smallest entry that came is {deviation.min():.6g}"
-        )
-    return deviation

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.approximations import ERF_SLOPE
-from lrbs.laws.scalar_law import ScalarLaw
+from lrbs.laws.scalar_law import ScalarLaw, along
 from lrbs.model import LocalModel
 from lrbs.rules import SGD, softsign
 from lrbs.step import Step, expected_step
@@ -30,23 +30,19 @@ __all__ = [
     "surge_ratio",
 ]
 
-# ------------------------------------------------------------- equations that the core implements
 
-
-# --------------------------------------------------------------------------- functions of one number
 def rescaled_softsign(x: ArrayLike, epsilon: float) -> Array:
-    """epsilon * softsign(x, epsilon) = x / sqrt(1 + (x/epsilon)^2): tends to x itself.
+    """epsilon * softsign(x, epsilon) = x / sqrt(1 + (x/epsilon)^2): tends to x itself. Source: 10563.2.
 
     Parameters
     ----------
     x : array_like
-    epsilon : float
-        Positive, in units of x; infinity gives x.
+    epsilon : float, positive, in units of x, infinity gives x
 
     Returns
     -------
     ndarray
-        Below |x| by the share (x/epsilon)^2 / 2 for large epsilon. Source: 10563.2.
+        Below |x| by the share (x/epsilon)^2 / 2 for large epsilon.
 
     Examples
     --------
@@ -59,18 +55,16 @@ def rescaled_softsign(x: ArrayLike, epsilon: float) -> Array:
 
 # ------------------------------------------------------------------------------- closed curves in B
 def soft_noise_scale(model: LocalModel, epsilon: float) -> float:
-    """tr(Sigma) / (g^T g + N epsilon^2): B_simple as epsilon changes it.
+    """tr(Sigma) / (g^T g + N epsilon^2): B_simple as epsilon changes it. Source: 11280.21.
 
     Parameters
     ----------
     model : LocalModel
-    epsilon : float
-        In units of the gradient, >= 0.
+    epsilon : float, in units of the gradient, >= 0
 
     Returns
     -------
-    float
-        In samples. Source: 11280.21.
+    float, in samples
 
     Raises
     ------
@@ -112,12 +106,8 @@ def soft_law(model: LocalModel, epsilon: float, noise_constant: float = 1.0) -> 
         If `noise_constant` is not positive or `epsilon` is negative.
     """
     nu = softsign(model.gradient, non_negative(epsilon, "epsilon"))
-    return ScalarLaw(
-        alignment=float(nu @ model.gradient),
-        signal_curvature=float(nu @ (model.hessian @ nu)),
-        noise_curvature=model.hessian.trace(),
-        noise_scale=float(positive(noise_constant, "noise_constant")) * soft_noise_scale(model, epsilon),
-    )
+    scale = float(positive(noise_constant, "noise_constant")) * soft_noise_scale(model, epsilon)
+    return along(model, nu, model.hessian.trace(), scale)
 
 
 def surge_ratio(model: LocalModel, epsilon: float) -> float:
@@ -125,10 +115,8 @@ def surge_ratio(model: LocalModel, epsilon: float) -> float:
 
     Parameters
     ----------
-    model : LocalModel
-        With tr H > 0.
-    epsilon : float
-        In units of the gradient, >= 0.
+    model : LocalModel, with tr H > 0
+    epsilon : float, in units of the gradient, >= 0
 
     Returns
     -------
@@ -159,17 +147,14 @@ def rescaled_noise(
     Parameters
     ----------
     model : LocalModel
-    epsilon : float
-        Positive, in units of the gradient; inf gives the limit.
-    batch_size : array_like
-        In samples.
+    epsilon : float, positive, in units of the gradient; inf gives the limit
+    batch_size : array_like, in samples
     noise_constant : float
         pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
 
     Returns
     -------
-    ndarray
-        noise_constant * (mean of sigma_i^2) / B in the limit.
+    ndarray, noise_constant * (mean of sigma_i^2) / B in the limit
 
     Raises
     ------
@@ -185,22 +170,20 @@ def rescaled_noise(
 def lr_per_epsilon(
     model: LocalModel, epsilon: float, batch_size: ArrayLike, noise_constant: float = ERF_SLOPE
 ) -> Array:
-    """eta*/epsilon of the scalar law, in the form that stays finite as epsilon grows.
+    """eta*/epsilon of the scalar law, in the form that stays finite as epsilon grows. Source: 10563.16.
 
     Parameters
     ----------
     model : LocalModel
-    epsilon : float
-        Positive, in units of the gradient; inf gives the limit.
-    batch_size : array_like
-        In samples.
+    epsilon : float, positive, in units of the gradient; inf gives the limit
+    batch_size : array_like, in samples
     noise_constant : float
         pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
 
     Returns
     -------
     ndarray
-        :func:`sgd_limit_lr` at infinite epsilon. Source: 10563.16.
+        :func:`sgd_limit_lr` at infinite epsilon.
 
     Raises
     ------
@@ -210,30 +193,25 @@ def lr_per_epsilon(
     noise = rescaled_noise(model, epsilon, batch_size, noise_constant)
     beta = np.sqrt(1 - noise * _dial(epsilon) ** -2.0)
     update = rescaled_softsign(model.gradient, epsilon)
-    signal = float(update @ (model.hessian @ update))
-    return Step(
-        beta * float(update @ model.gradient), beta**2 * signal + noise * model.hessian.trace()
-    ).optimal_lr
+    curvature = beta**2 * float(update @ (model.hessian @ update)) + noise * model.hessian.trace()
+    return Step(beta * float(update @ model.gradient), curvature).optimal_lr
 
 
 def sgd_limit_lr(model: LocalModel, batch_size: ArrayLike, noise_constant: float = ERF_SLOPE) -> Array:
-    """eta* of SGD whose noise has the covariance noise_constant * (mean of sigma_i^2) I / B.
+    """eta* of SGD whose noise has the covariance noise_constant * mean(sigma_i^2) I / B. Source: 10563.18.
 
-    Where :func:`lr_per_epsilon` ends. The true end of SoftSignSGD is SGD with the model's own covariance
-    and no constant.
+    Where :func:`lr_per_epsilon` ends. The true end of SoftSignSGD has the model's own covariance.
 
     Parameters
     ----------
     model : LocalModel
-    batch_size : array_like
-        In samples.
+    batch_size : array_like, in samples
     noise_constant : float
         pi/2 for the older route, whose limit 10563.17 is; 1 for the mean field.
 
     Returns
     -------
     ndarray
-        Source: 10563.18.
 
     Raises
     ------
@@ -252,8 +230,7 @@ def adam_limit_lr(model: LocalModel, batch_size: ArrayLike, beta1: float = 0.9) 
     ----------
     model : LocalModel
     batch_size : array_like
-    beta1 : float
-        In [0, 1).
+    beta1 : float, in [0, 1)
 
     Returns
     -------

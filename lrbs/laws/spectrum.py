@@ -18,8 +18,7 @@ class NoiseSpectrum(NamedTuple):
 
     Attributes
     ----------
-    eigenvalues : ndarray, shape (N,)
-        Of the Hessian, largest first.
+    eigenvalues : ndarray, shape (N,), of the Hessian, largest first
     variances : ndarray, shape (N,)
         Of one sample's gradient along their eigenvectors.
     """
@@ -29,7 +28,7 @@ class NoiseSpectrum(NamedTuple):
 
 
 def noise_spectrum(model: LocalModel) -> NoiseSpectrum:
-    """Variance of one sample's gradient along each eigenvector of the Hessian.
+    """Variance of one sample's gradient along each eigenvector of the Hessian. Source: lrbs.noise-spectrum.
 
     Parameters
     ----------
@@ -39,9 +38,8 @@ def noise_spectrum(model: LocalModel) -> NoiseSpectrum:
     Returns
     -------
     NoiseSpectrum
-        Two arrays of shape (N,): lambda_k and v_k^T Sigma v_k. The variances sum to tr(Sigma), their
-        products with the eigenvalues to tr(Sigma H). Along equal eigenvalues the directions are arbitrary.
-        Source: lrbs.noise-spectrum.
+        Two arrays of shape (N,): lambda_k and v_k^T Sigma v_k. The variances sum to tr(Sigma), their products
+        with the eigenvalues to tr(Sigma H). Along equal eigenvalues the directions are arbitrary.
 
     Examples
     --------
@@ -60,8 +58,7 @@ def correlation_factor(model: LocalModel) -> float:
 
     Parameters
     ----------
-    model : LocalModel
-        With a Hessian whose diagonal is known.
+    model : LocalModel, with a Hessian whose diagonal is known
 
     Returns
     -------

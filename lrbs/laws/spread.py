@@ -63,10 +63,8 @@ def power_of_mean(
     ----------
     gradient, deviation : array_like, shape (N,)
         g_i and the deviations sigma_i > 0 of one sample's gradient.
-    noise_scale : float
-        In samples.
-    weight : float
-        Of |g_i| in the mean, an exponent.
+    noise_scale : float, in samples
+    weight : float, of |g_i| in the mean, an exponent
 
     Returns
     -------
@@ -106,8 +104,7 @@ def fitted_noise_scale(gradient: ArrayLike, deviation: ArrayLike, batch_size: Ar
     ----------
     gradient, deviation : array_like, shape (N,)
         g_i and the deviations sigma_i > 0 of one sample's gradient.
-    batch_size : array_like
-        Where to fit, in samples.
+    batch_size : array_like, where to fit, in samples
 
     Returns
     -------
@@ -122,18 +119,15 @@ def fitted_noise_scale(gradient: ArrayLike, deviation: ArrayLike, batch_size: Ar
     """
     g, sigma = _pair(gradient, deviation)
     sizes = positive(batch_size, "batch_size").reshape(-1)
-    target = np.log(
-        [mean_field(SignSGD(), g, Diagonal(sigma**2 / size)).mean @ g / g.sum() for size in sizes]
-    )
+    means = [mean_field(SignSGD(), g, Diagonal(sigma**2 / size)).mean for size in sizes]
+    target = np.log(means @ g / g.sum())
 
     def error(logarithm: float) -> float:
         return float(np.sum((target + np.log1p(np.exp(logarithm) / sizes) / 2) ** 2))
 
     ratios = 2 * np.log(sigma / g)
-    result = minimize_scalar(
-        error, bounds=(ratios.min() - 1, ratios.max() + 1), method="bounded", options={"xatol": 1e-10}
-    )
-    return float(np.exp(result.x))
+    ends = ratios.min() - 1, ratios.max() + 1
+    return float(np.exp(minimize_scalar(error, bounds=ends, method="bounded", options={"xatol": 1e-10}).x))
 
 
 def _pair(gradient: ArrayLike, deviation: ArrayLike) -> tuple[Array, Array]:

@@ -64,8 +64,7 @@ def searched_peak(model: LocalModel, rule: UpdateRule | None = None, method: Met
     Parameters
     ----------
     model : LocalModel
-    rule : UpdateRule, optional
-        SignSGD unless told.
+    rule : UpdateRule, optional, SignSGD unless told
     method : callable
         An approximation, such as :func:`lrbs.exact`.
 
@@ -130,7 +129,7 @@ def small_batch_peak(model: LocalModel) -> float:
 
 
 def peak_from_loss_scale(loss_scale: float, noise_scale: float) -> float:
-    """Batch size of the surge from that of the loss: 1/peak = 1/loss_scale - 2/noise_scale.
+    """Batch size of the surge from that of the loss: 1/peak = 1/loss_scale - 2/noise_scale. Source: 10542.33.
 
     Parameters
     ----------
@@ -141,8 +140,7 @@ def peak_from_loss_scale(loss_scale: float, noise_scale: float) -> float:
 
     Returns
     -------
-    float
-        inf without a surge. Source: 10542.33.
+    float, inf without a surge
 
     Raises
     ------
@@ -158,8 +156,7 @@ def peak_beta_from_loss_scale(loss_scale: float, noise_scale: float) -> float:
 
     Parameters
     ----------
-    loss_scale : float
-        Half-way point of the loss decrease, in samples.
+    loss_scale : float, half-way point of the loss decrease, in samples
     noise_scale : float
         The scale inside beta, in samples: pi kappa^2 / 2 on the older route.
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from lrbs.laws.adam_finite import corrected_square
 from lrbs.laws.averaging import ema_noise_factor
 from lrbs.rules import Adam
-from lrbs.validation import Array, count, plain, positive, real_array, vector
+from lrbs.validation import Array, count, none_negative, plain, positive, real_array, vector
 
 __all__ = [
     "expected_update_rms",
@@ -30,8 +30,7 @@ def root_mean_square(update: ArrayLike) -> float:
 
     Parameters
     ----------
-    update : array_like
-        Any shape.
+    update : array_like, any shape
 
     Returns
     -------
@@ -64,9 +63,7 @@ def simulated_updates(
     deviation : array_like
         Its standard deviation, broadcast against `gradient`.
     rng : int or numpy.random.Generator
-        Seed or generator.
-    steps : int, optional
-        The rule's `horizon` unless told.
+    steps : int, optional, the rule's `horizon` unless told
 
     Returns
     -------
@@ -93,8 +90,7 @@ def expected_update_rms(signal: ArrayLike, beta1: float) -> Array:
     ----------
     signal : array_like
         |mu|^2 / |sigma|^2 >= 0 of the batch gradient, which is B / B_simple.
-    beta1 : float
-        In [0, 1).
+    beta1 : float, in [0, 1)
 
     Returns
     -------
@@ -111,30 +107,26 @@ def expected_update_rms(signal: ArrayLike, beta1: float) -> Array:
     >>> round(float(expected_update_rms(0.0, beta1=0.9)), 4)
     0.2294
     """
-    ratio = real_array(signal, "signal")
-    if (ratio < 0).any():
-        raise ValueError(f"signal must not be negative; the smallest entry that came is {ratio.min():.6g}")
+    ratio = none_negative(signal, "signal")
     return plain(np.sqrt((ratio + ema_noise_factor(beta1)) / (ratio + 1)))
 
 
 def signal_from_update_rms(rms: ArrayLike, beta1: float, beta2: float | None = None) -> Array:
-    """B / B_simple as read off Adam's update RMS.
+    """B / B_simple as read off Adam's update RMS. Source: 11267.9.
 
     Parameters
     ----------
     rms : array_like
         Between 0 and 1. With weight decay: of the update without it.
-    beta1 : float
-        In [0, 1).
+    beta1 : float, in [0, 1)
     beta2 : float, optional
         If given, the level of pure noise is corrected for the fluctuations of v (11267.tfinite).
 
     Returns
     -------
     ndarray
-        Not positive where the RMS does not exceed the level of pure noise: the signal is then not
-        resolved, and nothing is clipped to hide it. Divide the batch size by it for B_simple.
-        Source: 11267.9.
+        Not positive where the RMS does not exceed the level of pure noise: the signal is then not resolved,
+        and nothing is clipped to hide it. Divide the batch size by it for B_simple.
 
     Raises
     ------
@@ -151,19 +143,18 @@ def signal_from_update_rms(rms: ArrayLike, beta1: float, beta2: float | None = N
 
 
 def momentum_norm(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: float) -> Array:
-    """|m| of the average from the norms of the mean gradient and of its deviations.
+    """|m| of the average from the norms of the mean gradient and of its deviations. Source: 11267.11.
 
     Parameters
     ----------
     gradient_norm, noise_norm : array_like
         |mu| of the mean gradient and |sigma| of the deviations of a batch gradient; broadcast.
-    momentum : float
-        In [0, 1).
+    momentum : float, in [0, 1)
 
     Returns
     -------
     ndarray
-        Exact in the mean square for any noise that is new at every step. Source: 11267.11.
+        Exact in the mean square for any noise that is new at every step.
 
     Raises
     ------
@@ -175,20 +166,18 @@ def momentum_norm(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: flo
 
 
 def momentum_ratio(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: float) -> Array:
-    """|m| / |g| of the average and the batch gradient.
+    """|m| / |g| of the average and the batch gradient. Source: 11267.12.
 
     Parameters
     ----------
     gradient_norm, noise_norm : array_like
         |mu| of the mean gradient and |sigma| of the deviations of a batch gradient; broadcast.
-    momentum : float
-        In [0, 1).
+    momentum : float, in [0, 1)
 
     Returns
     -------
     ndarray
         Adam's update RMS when all coordinates share one ratio of signal to noise, and free of that condition.
-        Source: 11267.12.
 
     Raises
     ------
@@ -200,19 +189,18 @@ def momentum_ratio(gradient_norm: ArrayLike, noise_norm: ArrayLike, momentum: fl
 
 
 def signal_from_momentum_ratio(ratio: ArrayLike, momentum: float) -> Array:
-    """B / B_simple as read off |m| / |g|, for any optimiser with momentum, Muon included.
+    """B / B_simple as read off |m| / |g|, for any optimiser with momentum, Muon included. Source: 11267.13.
 
     Parameters
     ----------
     ratio : array_like
         |m| / |g| between 0 and 1: norm of the average over norm of the batch gradient.
-    momentum : float
-        In [0, 1).
+    momentum : float, in [0, 1)
 
     Returns
     -------
     ndarray
-        Not positive where the signal is not resolved; nothing is clipped. Source: 11267.13.
+        Not positive where the signal is not resolved; nothing is clipped.
 
     Raises
     ------
@@ -242,9 +230,7 @@ def signal_seen_by_rms(signal: ArrayLike) -> float:
     ValueError
         If `signal` is negative or not a vector.
     """
-    rho = vector(signal, "signal")
-    if (rho < 0).any():
-        raise ValueError(f"signal must not be negative; the smallest entry that came is {rho.min():.6g}")
+    rho = none_negative(vector(signal, "signal"), "signal")
     return float(np.sum(rho / (1 + rho)) / np.sum(1 / (1 + rho)))
 
 

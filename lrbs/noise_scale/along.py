@@ -13,16 +13,14 @@ __all__ = ["noise_scales"]
 
 
 def noise_scales(models: Iterable[LocalModel]) -> Array:
-    """B_noise at each of several points of a run.
+    """B_noise at each of several points of a run. Source: 10542.d43.
 
     Parameters
     ----------
-    models : iterable of LocalModel
-        In the order of training.
+    models : iterable of LocalModel, in the order of training
 
     Returns
     -------
-    ndarray, shape (points,)
-        In samples. Source: 10542.d43.
+    ndarray, shape (points,), in samples
     """
     return np.array([model.noise_scale for model in models])

@@ -40,10 +40,8 @@ def noise_scale_from_batch_sizes(
         of weights, any number of each size.
     batch_size : array_like
         B; in `unit`. One for each column, or for each norm.
-    reduction : {"mean", "sum"}, optional
-        Whether losses are means over a batch or sums.
-    unit : str, optional
-        What batch sizes count.
+    reduction : {"mean", "sum"}, optional, whether losses are means over a batch or sums
+    unit : str, optional, what batch sizes count
     skip_nonfinite : bool, optional
         Leave out steps (or gradients) with inf or nan, and count them in `skipped`.
 

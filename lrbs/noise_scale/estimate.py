@@ -29,14 +29,12 @@ class NoiseScaleEstimate:
         stands in its place.
     squared_gradient : float
         Estimate of g^T g; where there is little data it can come out negative, and says so.
-    covariance : ndarray, shape (2, 2)
-        Of the two estimates.
+    covariance : ndarray, shape (2, 2), of the two estimates
     unit : str
         What a batch size counts: "samples" or "tokens".
     freedom : float
         Degrees of freedom of `covariance`: number of independent parts that it comes from, less one.
-    skipped : int
-        Steps left out because they had inf or nan.
+    skipped : int, steps left out because they had inf or nan
     p_value : float
         Of a test whether the model fits, where an estimator has one; else nan.
     note : str
@@ -110,7 +108,7 @@ class NoiseScaleEstimate:
         times (four standard errors; by Student's t, for the degrees of freedom that there are) is none:
         parts are not independent draws at one set of weights, or something else than was said.
         """
-        limit = FAR if np.isinf(self.freedom) else float(stdtrit(self.freedom, ndtr(FAR)))
+        limit = self._quantile(float(ndtr(FAR)))
         for name, value, error in (
             ("tr(Sigma)", self.trace, self.trace_se),
             ("|g|^2", self.squared_gradient, self.squared_gradient_se),
@@ -127,7 +125,7 @@ class NoiseScaleEstimate:
         return float(np.sqrt(slopes @ self.covariance @ slopes))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Confidence interval of the noise scale (Fieller's).
+        """Confidence interval of the noise scale (Fieller's). Source: lrbs.noise-interval.
 
         Parameters
         ----------
@@ -137,10 +135,9 @@ class NoiseScaleEstimate:
         Returns
         -------
         low, high : float
-            In `unit`. high is inf where |g|^2 is not positive beyond its error: the noise scale is then
-            only known to be above low. Both are inf where it is negative beyond its error, which chance
-            does now and then; (0, inf) says nothing, because tr(Sigma) is not positive beyond its error.
-            Source: lrbs.noise-interval.
+            In `unit`. high is inf where |g|^2 is not positive beyond its error: the noise scale is then only
+            known to be above low. Both are inf where it is negative beyond its error, which chance does now
+            and then; (0, inf) says nothing, because tr(Sigma) is not positive beyond its error.
 
         Raises
         ------
@@ -156,9 +153,7 @@ class NoiseScaleEstimate:
         if not fraction(level, "level") > 0:
             raise ValueError(f"level must be in (0, 1); got {level:.6g}")
         N, D, V = self.trace, self.squared_gradient, self.covariance
-        t = float(
-            ndtri((1 + level) / 2) if np.isinf(self.freedom) else stdtrit(self.freedom, (1 + level) / 2)
-        )
+        t = self._quantile((1 + level) / 2)
         square, middle = N**2 - t**2 * V[0, 0], N * D - t**2 * V[0, 1]
         if N <= 0 or square <= 0:
             return 0.0, np.inf
@@ -171,13 +166,16 @@ class NoiseScaleEstimate:
         """Whether the 95 % interval ends: |g|^2 is positive beyond its error."""
         return bool(np.isfinite(self.interval()[1]))
 
+    def _quantile(self, share: float) -> float:
+        """Of Student's t, for the degrees of freedom that there are."""
+        return float(ndtri(share) if np.isinf(self.freedom) else stdtrit(self.freedom, share))
+
     def converted(self, unit: str, size: float) -> NoiseScaleEstimate:
         """The same estimate with batches counted in another unit.
 
         Parameters
         ----------
-        unit : str
-            Such as "tokens".
+        unit : str, such as "tokens"
         size : float
             How many of the new unit make one of the present: the length of the sequences, from sequences
             to tokens.

@@ -84,8 +84,7 @@ def noise_scale_from_workers(
         Euclidean for B_simple; L1 or Nuclear for sign and spectral descent.
     reduction : {"mean", "sum"}, optional
         Whether a worker's loss is the mean over its samples or their sum.
-    unit : str, optional
-        What `local_batch_size` counts.
+    unit : str, optional, what `local_batch_size` counts
     skip_nonfinite : bool, optional
         Leave out steps with inf or nan, as after an overflow, and count them in `skipped`.
 

@@ -44,10 +44,8 @@ def noise_scale_from_momentum(
         contradicted. Where clipping was at work, take the norm again after it; the noise scale is then that
         of clipped gradients.
     momentum : float
-    batch_size : float
-        In `unit`.
-    unit : str, optional
-        What `batch_size` counts.
+    batch_size : float, in `unit`
+    unit : str, optional, what `batch_size` counts
     skip_nonfinite : bool, optional
         Leave out steps with inf or nan, which an optimiser under mixed precision skips too; count them.
 
@@ -91,12 +89,10 @@ def noise_scale_from_update_rms(
         Of consecutive updates without weight decay and learning rate, after the averages have settled,
         over coordinates that have gradients.
     beta1 : float
-    batch_size : float
-        In `unit`.
+    batch_size : float, in `unit`
     beta2 : float, optional
         If given, the level of pure noise is corrected for the fluctuations of v (11267.tfinite).
-    unit : str, optional
-        What `batch_size` counts.
+    unit : str, optional, what `batch_size` counts
     skip_nonfinite : bool, optional
         Leave out steps with inf or nan, and count them in `skipped`.
 

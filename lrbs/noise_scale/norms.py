@@ -32,8 +32,7 @@ class Norm(Protocol):
 
         Parameters
         ----------
-        rows : ndarray, shape (k, N)
-            Gradients, or what they deviate by.
+        rows : ndarray, shape (k, N), gradients, or what they deviate by
 
         Returns
         -------
@@ -45,8 +44,7 @@ class Norm(Protocol):
 
         Parameters
         ----------
-        mean : ndarray, shape (N,)
-            Of the gradients.
+        mean : ndarray, shape (N,), of the gradients
         second : ndarray
             What `square` gives for deviations of single gradients, on average.
         count : float
@@ -81,9 +79,7 @@ class L1(Norm):
     """(sum sigma_i / sum |g_i|)^2, for sign descent.
 
     Plugged in as it is: noise makes every |g_i| longer, and no unbiased estimate of it exists. So it takes
-    many more gradients than its own value, or it comes out far too small.
-
-    Source: lrbs.noise-l1.
+    many more gradients than its own value, or it comes out far too small. Source: lrbs.noise-l1.
 
     Examples
     --------
@@ -108,8 +104,7 @@ def sign_alignment_floor(batch_size: ArrayLike, l1_scale: float) -> Array:
     Parameters
     ----------
     batch_size : array_like
-    l1_scale : float
-        (sum sigma_i / sum |g_i|)^2.
+    l1_scale : float, (sum sigma_i / sum |g_i|)^2
 
     Returns
     -------
@@ -180,9 +175,6 @@ class Nuclear(Norm):
                 f"shapes must add up to gradients of size {rows.shape[1]}; they make {sum(sizes)}"
             )
         parts = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
-        matrices = [
-            part.reshape(-1, *shape)
-            for part, shape in zip(parts, self.shapes, strict=True)
-            if len(shape) == 2
-        ]
+        layers = [(part, shape) for part, shape in zip(parts, self.shapes, strict=True) if len(shape) == 2]
+        matrices = [part.reshape(-1, *shape) for part, shape in layers]
         return [D if D.shape[1] <= D.shape[2] else D.swapaxes(1, 2) for D in matrices]

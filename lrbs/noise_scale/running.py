@@ -12,7 +12,7 @@ from lrbs.noise_scale.estimate import NoiseScaleEstimate, short_number
 from lrbs.noise_scale.gradients import SKIP, Reduction, batch_mean
 from lrbs.validation import Array, positive, real_array
 
-__all__ = ["Drift", "RunningNoiseScale", "noise_scale_from_two_batches", "two_batch_moments"]
+__all__ = ["RunningNoiseScale", "noise_scale_from_two_batches", "two_batch_moments"]
 
 ROUNDING = 1e-9  # share of a variance below which two memories are one
 
@@ -53,19 +53,13 @@ def two_batch_moments(
     ValueError
         If a norm is negative, or b is not positive and below B.
     """
-    b, B = (
-        positive(small_batch_size, "small_batch_size"),
-        positive(big_batch_size, "big_batch_size"),
-    )
+    b, B = (positive(small_batch_size, "small_batch_size"), positive(big_batch_size, "big_batch_size"))
     if not (b < B).all():
-        pair = ", ".join(f"{np.broadcast_to(size, (b + B).shape)[~(b < B)][0]:g}" for size in (b, B))
-        raise ValueError(f"small_batch_size must be below big_batch_size; got {pair.replace(', ', ' and ')}")
-    small = read_norms(small_norm, "small_norm", skip=skip_nonfinite) * batch_mean(b, reduction)
-    big = read_norms(big_norm, "big_norm", skip=skip_nonfinite) * batch_mean(B, reduction)
-    return (
-        np.asarray((small**2 - big**2) / (1 / b - 1 / B)),
-        np.asarray((B * big**2 - b * small**2) / (B - b)),
-    )
+        pair = " and ".join(f"{np.broadcast_to(size, (b + B).shape)[~(b < B)][0]:g}" for size in (b, B))
+        raise ValueError(f"small_batch_size must be below big_batch_size; got {pair}")
+    small = (read_norms(small_norm, "small_norm", skip=skip_nonfinite) * batch_mean(b, reduction)) ** 2
+    big = (read_norms(big_norm, "big_norm", skip=skip_nonfinite) * batch_mean(B, reduction)) ** 2
+    return np.asarray((small - big) / (1 / b - 1 / B)), np.asarray((B * big - b * small) / (B - b))
 
 
 def read_norms(
@@ -94,8 +88,7 @@ class RunningNoiseScale:
     ----------
     decay : float, optional
         Weight of the past at each step, in (0, 1]: 0.99 averages over about a hundred steps, 1 over all.
-    unit : str, optional
-        What batch sizes count.
+    unit : str, optional, what batch sizes count
     short_decay : float, optional
         That of the shorter memory; decay**2, half as long, unless told.
     skip_nonfinite : bool, optional
@@ -103,10 +96,8 @@ class RunningNoiseScale:
 
     Attributes
     ----------
-    steps : int
-        How many steps were taken in.
-    skipped : int
-        How many were left out.
+    steps : int, how many steps were taken in
+    skipped : int, how many were left out
 
     Raises
     ------
@@ -157,12 +148,9 @@ class RunningNoiseScale:
         trace, squared_gradient : float
             Of :func:`two_batch_moments`, say; negative ones too.
         """
-        finite = not self.skip_nonfinite
+        named, finite = {"trace": trace, "squared_gradient": squared_gradient}, not self.skip_nonfinite
         pair = np.array(
-            [
-                float(real_array(value, name, 0, finite=finite, hint=SKIP))
-                for name, value in (("trace", trace), ("squared_gradient", squared_gradient))
-            ]
+            [real_array(value, name, 0, finite=finite, hint=SKIP) for name, value in named.items()]
         )
         if not np.isfinite(pair).all():
             self.skipped += 1
@@ -189,16 +177,18 @@ class RunningNoiseScale:
             Before the second step: one has no spread.
         """
         if self.steps < 2:
-            raise ValueError(
-                f"an estimate needs 2 steps or more; got {self.steps}"
-                + (f", and {self.skipped} left out for inf or nan" if self.skipped else "")
-            )
+            more = f", and {self.skipped} left out for inf or nan" if self.skipped else ""
+            raise ValueError(f"an estimate needs 2 steps or more; got {self.steps}{more}")
         effective = self._weight[0] ** 2 / self._products[0, 0]
         covariance = self._scatter / self._weight[0] / (effective - 1)
         trace, square = self._means[0].tolist()
         estimate = NoiseScaleEstimate(trace, square, covariance, self.unit, effective - 1, self.skipped)
-        value, error = self._drift()
-        return replace(estimate, note=self._late() if abs(value) > 3 * error else "")
+        value, error = self.drift
+        if not abs(value) > 3 * error:
+            return estimate
+        (N, D), (n, d) = self._means
+        read = f"read {short_number(n * D / (N * d))} times that" if min(n, d) > 0 else "do not resolve it"
+        return replace(estimate, note=f"late: recent steps {read}")
 
     @property
     def drift(self) -> Drift:
@@ -210,9 +200,6 @@ class RunningNoiseScale:
         Beyond three of it the `estimate` is late, and says so. nan where a long average is not positive, or
         both memories are one.
         """
-        return self._drift()
-
-    def _drift(self) -> Drift:
         long, short = self._means
         # Variance of the difference of two weighted means, for steps of variance one.
         weights = self._products / np.outer(self._weight, self._weight)
@@ -223,11 +210,6 @@ class RunningNoiseScale:
         # The first step follows none.
         variance = slopes @ self._jumps @ slopes / (self._weight[0] - self.decay ** (self.steps - 1))
         return Drift(float(slopes @ short), float(np.sqrt(variance * factor)))
-
-    def _late(self) -> str:
-        (N, D), (n, d) = self._means
-        read = f"read {short_number(n * D / (N * d))} times that" if min(n, d) > 0 else "do not resolve it"
-        return f"late: recent steps {read}"
 
     def __str__(self) -> str:
         return str(self.estimate)
@@ -252,10 +234,8 @@ def noise_scale_from_two_batches(
         clipping. Several small batches a step: the root of their mean square, or all, (steps, workers).
     small_batch_size, big_batch_size : float or array_like, shape (steps,)
         b < B; in `unit`. Unequal small batches, (steps, workers), are allowed for.
-    reduction : {"mean", "sum"}, optional
-        Whether losses are means over a batch or sums.
-    unit : str, optional
-        What batch sizes count.
+    reduction : {"mean", "sum"}, optional, whether losses are means over a batch or sums
+    unit : str, optional, what batch sizes count
     skip_nonfinite : bool, optional
         Leave out steps with inf or nan, and count them in `skipped`.
 

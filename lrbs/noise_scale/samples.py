@@ -27,7 +27,7 @@ def noise_scale_from_samples(
     groups: int | None = None,
     unit: str = "samples",
 ) -> NoiseScaleEstimate:
-    """Noise scale from gradients of single samples at one set of weights.
+    """Noise scale from gradients of single samples at one set of weights. Source: lrbs.noise-one-pass.
 
     Parameters
     ----------
@@ -48,8 +48,7 @@ def noise_scale_from_samples(
     -------
     NoiseScaleEstimate
         Errors on the safe side where noise dominates. Whether losses are means or sums does not matter:
-        single samples have no batch to be divided by, and a common factor cancels in the ratio. Source:
-        lrbs.noise-one-pass.
+        single samples have no batch to be divided by, and a common factor cancels in the ratio.
 
     Raises
     ------

@@ -181,13 +181,7 @@ def _one_step(request: Request, new: float) -> list[Rule]:
 
 
 def _from_law(
-    request: Request,
-    new: float,
-    name: str,
-    law: Law,
-    verdict: tuple[bool, str],
-    assumption: str,
-    basis: str,
+    request: Request, new: float, name: str, law: Law, verdict: tuple[bool, str], assumption: str, basis: str
 ) -> Rule:
     applies: bool | None
     applies, because = verdict

@@ -19,8 +19,7 @@ class AdamState(NamedTuple):
     ----------
     first, second : ndarray, shape (..., N)
         Averages of the gradient and of its square, from zero, not corrected.
-    steps : int
-        How many they hold.
+    steps : int, how many they hold
     """
 
     first: Array
@@ -36,8 +35,7 @@ class Adam(Rule):
     ----------
     beta1, beta2 : float
         In [0, 1), of the averages of the gradient and of its square.
-    epsilon : float
-        In units of the gradient, >= 0.
+    epsilon : float, in units of the gradient, >= 0
 
     Raises
     ------

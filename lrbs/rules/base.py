@@ -35,13 +35,13 @@ class UpdateRule(Protocol):
 
         Parameters
         ----------
-        shape : tuple of int
-            (..., N), of the gradients.
+        shape : tuple of int, (..., N), of the gradients
 
         Returns
         -------
         object
         """
+        raise NotImplementedError
 
     def update(self, gradient: Array, state: Any) -> tuple[Array, Any]:
         """Take in a gradient.
@@ -49,75 +49,28 @@ class UpdateRule(Protocol):
         Parameters
         ----------
         gradient : ndarray, shape (..., N)
-            The next one.
         state : object
-            From `init` or the update before.
 
         Returns
         -------
         phi : ndarray, shape (..., N)
             With w <- w - eta * phi.
         state : object
-            For the next update.
         """
+        raise NotImplementedError
 
     def __call__(self, gradients: ArrayLike) -> Array:
         """Update after a history of gradients: (..., steps, N) to (..., N)."""
 
 
-class Rule:
+class Rule(UpdateRule):
     """Base of the rules: acting on a history is a fold of `update`."""
 
-    def init(self, shape: tuple[int, ...]) -> Any:
-        """What the rule remembers before the first gradient.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            (..., N), of the gradients.
-
-        Returns
-        -------
-        object
-        """
-        raise NotImplementedError
-
-    def update(self, gradient: Array, state: Any) -> tuple[Array, Any]:
-        """Take in a gradient.
-
-        Parameters
-        ----------
-        gradient : ndarray, shape (..., N)
-            The next one.
-        state : object
-            From `init` or the update before.
-
-        Returns
-        -------
-        phi : ndarray, shape (..., N)
-            With w <- w - eta * phi.
-        state : object
-            For the next update.
-        """
-        raise NotImplementedError
+    def __init__(self) -> None:
+        """Nothing to hold; that of a protocol would take anything."""
 
     def __call__(self, gradients: ArrayLike) -> Array:
-        """Update after a history of gradients.
-
-        Parameters
-        ----------
-        gradients : array_like, shape (..., steps, N)
-            Batch gradients, oldest first.
-
-        Returns
-        -------
-        ndarray, shape (..., N)
-
-        Raises
-        ------
-        ValueError
-            If there is no step, or an entry is nan or infinite.
-        """
+        """Update after a history of gradients; refused without a step, or if an entry is not finite."""
         history = checked_history(gradients)
         state = self.init((*history.shape[:-2], history.shape[-1]))
         for step in range(history.shape[-2]):

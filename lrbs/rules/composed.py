@@ -67,8 +67,7 @@ class Averaged(Rule):
         Parameters
         ----------
         gradient : ndarray, shape (N,)
-        noise : Operator
-            Of one batch gradient.
+        noise : Operator, of one batch gradient
 
         Returns
         -------

@@ -59,8 +59,7 @@ class Averaging(Rule):
 
         Parameters
         ----------
-        steps : int
-            Length of the history.
+        steps : int, length of the history
 
         Returns
         -------
@@ -124,8 +123,7 @@ class SGD(Momentum):
     ----------
     momentum : float
         beta in [0, 1), of the normalised average of gradients; 0 for none.
-    nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t.
+    nesterov : bool, act on momentum * m_t + (1 - momentum) * g_t
 
     Raises
     ------
@@ -154,10 +152,8 @@ class SignSGD(Momentum):
 
     Parameters
     ----------
-    momentum : float
-        In [0, 1), of the normalised average.
-    nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t.
+    momentum : float, in [0, 1), of the normalised average
+    nesterov : bool, act on momentum * m_t + (1 - momentum) * g_t
 
     Raises
     ------
@@ -178,12 +174,9 @@ class SoftSignSGD(Momentum):
 
     Parameters
     ----------
-    epsilon : float
-        In units of the gradient, >= 0.
-    momentum : float
-        In [0, 1), of the normalised average.
-    nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t.
+    epsilon : float, in units of the gradient, >= 0
+    momentum : float, in [0, 1), of the normalised average
+    nesterov : bool, act on momentum * m_t + (1 - momentum) * g_t
 
     Raises
     ------
@@ -212,8 +205,7 @@ class Lion(Averaging):
 
     Parameters
     ----------
-    beta1, beta2 : float
-        In [0, 1).
+    beta1, beta2 : float, in [0, 1)
 
     Raises
     ------
@@ -244,10 +236,8 @@ class Preconditioned(Momentum):
     ----------
     operator : array_like, LinearOperator or callable
         P, symmetric: 1-D means diagonal, 2-D dense, a function is P times a vector.
-    momentum : float
-        In [0, 1), of the normalised average.
-    nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t.
+    momentum : float, in [0, 1), of the normalised average
+    nesterov : bool, act on momentum * m_t + (1 - momentum) * g_t
 
     Raises
     ------
@@ -307,17 +297,15 @@ class Preconditioned(Momentum):
 
 
 def softsign(x: ArrayLike, epsilon: ArrayLike) -> Array:
-    """x / sqrt(x^2 + epsilon^2), and 0 where both are 0.
+    """x / sqrt(x^2 + epsilon^2), and 0 where both are 0. Source: 11280.20, 10563.1.
 
     Parameters
     ----------
-    x, epsilon : array_like
-        In one unit; broadcast.
+    x, epsilon : array_like, in one unit, broadcast
 
     Returns
     -------
     ndarray
-        Source: 11280.20, 10563.1.
     """
     values = np.asarray(x, dtype=np.float64)
     return ratio(values, np.hypot(values, epsilon))

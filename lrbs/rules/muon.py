@@ -20,10 +20,8 @@ class Muon(Momentum):
     ----------
     shape : tuple of int
         Rows and columns of the weight matrix that the N parameters form, row by row.
-    momentum : float
-        In [0, 1), of the normalised average.
-    nesterov : bool
-        Act on momentum * m_t + (1 - momentum) * g_t.
+    momentum : float, in [0, 1), of the normalised average
+    nesterov : bool, act on momentum * m_t + (1 - momentum) * g_t
 
     Raises
     ------

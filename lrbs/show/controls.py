@@ -67,8 +67,7 @@ class Choice:
 
     Parameters
     ----------
-    label : str
-        What is chosen.
+    label : str, what is chosen
     options : mapping from str to anything, or sequence of str
         Name that the reader sees, and value that the function gets (the name itself for a sequence).
     start : str, optional
@@ -115,10 +114,8 @@ class Axis:
 
     Parameters
     ----------
-    label : str
-        Quantity and unit, in plain text.
-    log : bool
-        Logarithmic.
+    label : str, quantity and unit, in plain text
+    log : bool, logarithmic
     limits : pair of float, optional
         Ends; what lies beyond is not drawn (the table still has it). Unless told: room for all that is
         drawn at any position of the sliders.
@@ -145,8 +142,7 @@ class Axis:
 
         Parameters
         ----------
-        low, high : float
-            Range of what is drawn.
+        low, high : float, range of what is drawn
 
         Returns
         -------
@@ -167,8 +163,7 @@ class Axis:
 
         Parameters
         ----------
-        low, high : float
-            Range of what is drawn.
+        low, high : float, range of what is drawn
 
         Returns
         -------

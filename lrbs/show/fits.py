@@ -24,24 +24,20 @@ def tradeoff(
     *,
     relative_error: ArrayLike | None = None,
     label: str | None = None,
-    colour: str = "C0",
+    colour: str = "law",
     marker: str = "o",
 ) -> None:
     """Steps against batch size: measured runs, the fitted curve, its 95 % band, the critical batch size.
 
     Parameters
     ----------
-    axes : matplotlib.axes.Axes
-        Made logarithmic both ways.
+    axes : matplotlib.axes.Axes, made logarithmic both ways
     fit : TradeoffFit
-    batch_size, steps : array_like, shape (runs,)
-        What was fitted.
+    batch_size, steps : array_like, shape (runs,), what was fitted
     relative_error : array_like, optional
         Standard error of ln S, drawn as bars of two of them.
-    label : str, optional
-        For the legend.
-    colour, marker : str, optional
-        Any that matplotlib knows.
+    label : str, optional, for the legend
+    colour, marker : str, optional, any that matplotlib knows
 
     Raises
     ------

@@ -1,7 +1,5 @@
 """Words on figures: numbers and symbols, for pages, pictures and widgets alike."""
 
-from __future__ import annotations
-
 import html
 import re
 

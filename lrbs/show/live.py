@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lrbs.show.controls import Axis, Choice, Control
+from lrbs.show.controls import Axis, Control
 from lrbs.show.labels import as_html
 from lrbs.show.picture import draw, looks, png
 from lrbs.show.recording import Recording, packed, record
@@ -26,8 +26,7 @@ class LiveFigure:
 
     Attributes
     ----------
-    recording : Recording
-        What is drawn at each position.
+    recording : Recording, what is drawn at each position
     caption, alt : str
     """
 
@@ -40,10 +39,8 @@ class LiveFigure:
 
         Parameters
         ----------
-        position : tuple of int
-            Place of each slider on its grid.
-        keep : bool
-            Reduced to 128 colours, to be stored.
+        position : tuple of int, place of each slider on its grid
+        keep : bool, reduced to 128 colours, to be stored
 
         Returns
         -------
@@ -61,13 +58,8 @@ class LiveFigure:
         recording = self.recording
         axes = {}
         for letter, axis in (("x", recording.x), ("y", recording.y)):
-            low, high = recording.limits(letter)
-            axes[letter] = {
-                "label": axis.label,
-                "log": axis.log,
-                "limits": [low, high],
-                "ticks": axis.ticks(low, high),
-            }
+            ends = recording.limits(letter)
+            axes[letter] = {"label": axis.label, "log": axis.log, "limits": ends, "ticks": axis.ticks(*ends)}
         series = [
             {
                 "name": each.name,
@@ -79,13 +71,8 @@ class LiveFigure:
             for each, (colour, number) in zip(recording.series, looks(recording), strict=True)
         ]
         controls = [
-            {
-                "label": control.label,
-                "names": control.names,
-                "start": control.position,
-                "kind": "choice" if isinstance(control, Choice) else "slider",
-            }
-            for control in recording.controls.values()
+            {"label": c.label, "names": c.names, "start": c.position, "kind": type(c).__name__.lower()}
+            for c in recording.controls.values()
         ]
         whole = {"alt": self.alt, "controls": controls, "axes": axes, "series": series}
         return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
@@ -95,9 +82,8 @@ class LiveFigure:
         """Id of the figure on its page: a hash of its words, for its numbers differ by machine."""
         recording = self.recording
         labels = [recording.x.label, recording.y.label, *(series.name for series in recording.series)]
-        labels += [
-            text for control in recording.controls.values() for text in (control.label, *control.names)
-        ]
+        for control in recording.controls.values():
+            labels += [control.label, *control.names]
         words = json.dumps([self.caption, self.alt, labels])
         return "live-" + hashlib.sha256(words.encode()).hexdigest()[:10]
 
@@ -118,15 +104,12 @@ class LiveFigure:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         data, picture = self.data, self.picture_at(self.recording.start, keep=True)
         inert = data.replace("<", "\\u003c")  # so that no text can end the element that holds it
-        page = still(
-            f'class="lrbs-live" id="{self.name}"',
-            picture,
-            self.alt,
-            self.caption,
+        how = (
             f"A still, at {as_html(self.recording.words(self.recording.start))}; it moves on the pages "
-            "of the book and, once its cell is run, in JupyterLab.",
-            f'<script type="application/json">{inert}</script>',
+            "of the book and, once its cell is run, in JupyterLab."
         )
+        script = f'<script type="application/json">{inert}</script>'
+        page = still(f'class="lrbs-live" id="{self.name}"', picture, self.alt, self.caption, how, script)
         return bundle(repr(self), page, picture, self.widget())
 
 
@@ -147,12 +130,9 @@ def explore(
         Called with a value of each slider, as keyword arguments, at every combination of their values.
         Returns a mapping from the name of a series to `(x, y)` for a line, or to a `Line`, `Points`,
         `Band`, `Rule` or `Readout`. The same names and lengths each time; nan is not drawn.
-    sliders : mapping from str to Slider or Choice
-        By the name of the parameter of `curves`.
-    x, y : Axis
-        They stay where they are when curves move.
-    caption : str
-        What happens when one moves the sliders.
+    sliders : mapping from str to Slider or Choice, by the name of the parameter of `curves`
+    x, y : Axis, they stay where they are when curves move
+    caption : str, what happens when one moves the sliders
     alt : str
         What the figure shows, for those who do not see it.
 

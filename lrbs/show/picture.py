@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrbs.show.labels import as_mathtext, number_text
+from lrbs.show.palette import COLOURS, in_turn
 from lrbs.show.recording import Recording
-from lrbs.show.style import COLOURS, DASHES, use_style
+from lrbs.show.style import DASHES, use_style
 from lrbs.validation import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LINE_COLOURS = ("blue", "vermilion", "green", "purple", "orange", "sky")
 MARKERS = ("o", "s", "^", "D")
-LEGEND_WIDTH = 66  # letters in a row of the legend, a sign counting as 8
-LINE = 0.265  # inches
+LEGEND_WIDTH = 58  # letters in a row of the legend, a sign counting as 8
+LINE = 0.3  # inches
 KEPT: dict[str, Any] = {}  # what sets mathematics, as on axes: it is quick with all that it has set before
 
 
 def looks(recording: Recording) -> list[tuple[str, int]]:
-    """Colour of each series, and the number that chooses its dash or marker."""
+    """Hue of each series, and the number that chooses its dash or marker."""
     result, number = [], 0
+    free = cycle(in_turn({series.colour for series in recording.series}))
     for series in recording.series:
         if series.kind in ("rule", "readout"):
             result.append((series.colour or "grey", 0))
         else:
-            result.append((series.colour or LINE_COLOURS[number % len(LINE_COLOURS)], number))
+            result.append((series.colour or next(free), number))
             number += 1
     return result
 
@@ -48,7 +50,7 @@ def draw(recording: Recording, figure: Figure, position: tuple[int, ...]) -> Non
     rows = -(-len(recording.series) // columns)
     width, height = figure.get_size_inches()[0], 3.8 + LINE * rows
     figure.set_size_inches(width, height)
-    left, bottom = 0.25 + 0.1 * max((len(text) for _, text in ticks["y"]), default=0), 0.65
+    left, bottom = 0.25 + 0.115 * max((len(text) for _, text in ticks["y"]), default=0), 0.72
     right, top = width - 0.2, 3.35
     figure.set_layout_engine("none")
     axes = figure.add_axes(
@@ -80,14 +82,9 @@ def _draw_series(
             axes.vlines(at["x"], at["low"], at["high"], color=colour, linewidth=1.2)
         axes.plot(at["x"], at["y"], color=colour, linestyle="none", marker=marker, label=name, zorder=3)
     elif kind == "band":
+        low, high = at["low"], at["high"]
         axes.fill_between(
-            at["x"],
-            at["low"],
-            at["high"],
-            facecolor=(colour, 0.2),
-            edgecolor=colour,
-            linewidth=0.6,
-            label=name,
+            at["x"], low, high, facecolor=(colour, 0.2), edgecolor=colour, linewidth=0.6, label=name
         )
     elif kind == "rule":
         across = axes.axvline if "x" in at else axes.axhline
@@ -131,9 +128,8 @@ def png(
     if keep:
         image.quantize(128, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     else:
-        image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
-            file, "PNG", compress_level=1
-        )
+        few = image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        few.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 

@@ -1,7 +1,5 @@
 """A bar for what takes more than a second."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar

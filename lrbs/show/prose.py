@@ -1,7 +1,5 @@
 """Numbers of the prose that come out of a cell."""
 
-from __future__ import annotations
-
 PREFIX = "application/papermill.record/"  # which shows nowhere
 
 

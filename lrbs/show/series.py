@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.show.style import COLOURS
+from lrbs.show.palette import PALETTE
 from lrbs.validation import Array
 
 
@@ -19,8 +19,7 @@ class Line:
     Attributes
     ----------
     x, y : array_like, shape (n,)
-    colour : str, optional
-        A name of `COLOURS`; in turn unless told.
+    colour : str, optional, a meaning of the palette; that of its name, or one in turn, unless told
     """
 
     x: ArrayLike
@@ -35,10 +34,8 @@ class Points:
     Attributes
     ----------
     x, y : array_like, shape (n,)
-    error : array_like, optional
-        Bars of plus and minus so much.
-    colour : str, optional
-        A name of `COLOURS`; in turn unless told.
+    error : array_like, optional, bars of plus and minus so much
+    colour : str, optional, a meaning of the palette; that of its name, or one in turn, unless told
     """
 
     x: ArrayLike
@@ -54,8 +51,7 @@ class Band:
     Attributes
     ----------
     x, low, high : array_like, shape (n,)
-    colour : str, optional
-        A name of `COLOURS`; in turn unless told.
+    colour : str, optional, a meaning of the palette; that of its name, or one in turn, unless told
     """
 
     x: ArrayLike
@@ -70,10 +66,8 @@ class Rule:
 
     Attributes
     ----------
-    x, y : float, optional
-        One of them.
-    colour : str
-        A name of `COLOURS`.
+    x, y : float, optional, one of them
+    colour : str, a name of `PALETTE`
 
     Raises
     ------
@@ -83,7 +77,7 @@ class Rule:
 
     x: float | None = None
     y: float | None = None
-    colour: str | None = "grey"
+    colour: str = "guide"
 
     def __post_init__(self) -> None:
         if (self.x is None) == (self.y is None):
@@ -107,7 +101,7 @@ Series = Line | Points | Band | Rule | Readout
 
 @dataclass(frozen=True)
 class Drawn:
-    """A series as arrays: by role ("x", "y", "low", "high" or "value"), one number each at least."""
+    """A series as arrays: by role ("x", "y", "low", "high" or "value"), one number each at least; its hue."""
 
     kind: str
     colour: str | None
@@ -120,35 +114,22 @@ def drawn(name: str, series: Series | tuple[ArrayLike, ArrayLike]) -> Drawn:
         if len(series) != 2:
             raise ValueError(f"series {name!r} must be (x, y) or one of Line, Points, Band, Rule, Readout")
         series = Line(*series)
-    kind: str
-    colour: str | None
-    roles: dict[str, Any]
-    if isinstance(series, Readout):
-        kind, colour, roles = "readout", "ink", {"value": series.value}
-    elif isinstance(series, Rule):
-        kind, colour = "rule", series.colour
-        roles = {"y": series.y} if series.x is None else {"x": series.x}
-    elif isinstance(series, Band):
-        kind, colour = "band", series.colour
-        roles = {"x": series.x, "low": series.low, "high": series.high}
-    elif isinstance(series, Points):
-        kind, colour, roles = "points", series.colour, {"x": series.x, "y": series.y}
-        if series.error is not None:
-            y, error = np.asarray(series.y, dtype=np.float64), np.asarray(series.error, dtype=np.float64)
-            roles = {**roles, "low": y - error, "high": y + error}
-    elif isinstance(series, Line):
-        kind, colour, roles = "line", series.colour, {"x": series.x, "y": series.y}
-    else:
+    if not isinstance(series, Series):
         raise ValueError(
             f"series {name!r} must be (x, y) or one of Line, Points, Band, Rule, Readout; got {series!r}"
         )
-    if colour is not None and colour not in COLOURS:
-        raise ValueError(f"colour of series {name!r} must be one of {', '.join(COLOURS)}; got {colour!r}")
+    roles = {key: value for key, value in vars(series).items() if key != "colour" and value is not None}
+    if isinstance(series, Points) and series.error is not None:
+        y, error = np.asarray(series.y, dtype=np.float64), np.asarray(roles.pop("error"), dtype=np.float64)
+        roles |= {"low": y - error, "high": y + error}
+    colour = "guide" if isinstance(series, Readout) else series.colour
+    if colour is not None and colour not in PALETTE:
+        raise ValueError(f"colour of series {name!r} must be one of {', '.join(PALETTE)}; got {colour!r}")
     arrays = {role: _numbers(name, role, value) for role, value in roles.items()}
     sizes = {role: array.size for role, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"the arrays of series {name!r} must have one length; got {sizes}")
-    return Drawn(kind, colour, arrays)
+    return Drawn(type(series).__name__.lower(), PALETTE.get(colour or name), arrays)
 
 
 def _numbers(name: str, role: str, value: Any) -> Array:

@@ -98,12 +98,9 @@ class Interactive:
 
     Attributes
     ----------
-    draw, sliders, caption, alt, size : object
-        What :func:`interact` was given.
-    picture : bytes
-        The still, PNG.
-    places : list
-        Of the axes, as drawn last.
+    draw, sliders, caption, alt, size : object, what :func:`interact` was given
+    picture : bytes, the still, PNG
+    places : list, of the axes, as drawn last
     """
 
     draw: Callable[..., object]
@@ -119,10 +116,8 @@ class Interactive:
 
         Parameters
         ----------
-        position : tuple of int
-            Place of each slider on its grid.
-        keep : bool
-            Reduced to 128 colours, to be stored.
+        position : tuple of int, place of each slider on its grid
+        keep : bool, reduced to 128 colours, to be stored
 
         Returns
         -------
@@ -169,10 +164,8 @@ def interact(
         Called as ``draw(figure, **values)`` with an empty matplotlib figure and a value of each slider.
         Its randomness must be seeded, so that the first picture is the same at every run. Aim at less
         than 0.1 s.
-    sliders : mapping from str to Slider or Choice
-        By the name of the parameter of `draw`.
-    caption : str
-        What happens when one moves the sliders.
+    sliders : mapping from str to Slider or Choice, by the name of the parameter of `draw`
+    caption : str, what happens when one moves the sliders
     alt : str
         What the picture shows, for those who do not see it.
     size : pair of float, optional

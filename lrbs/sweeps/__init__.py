@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lrbs.lazy import names_of
+from lrbs.lazy import room
 
 if TYPE_CHECKING:
     from lrbs.sweeps.fits import *
@@ -10,22 +10,4 @@ if TYPE_CHECKING:
     from lrbs.sweeps.table import *
     from lrbs.sweeps.transformer import *
 
-__all__, __getattr__ = names_of(
-    "lrbs.sweeps",
-    {
-        "fits": ("CANDIDATES", "Candidate", "LawFit", "fit_law", "power_of_size_and_tokens", "resampled"),
-        "prediction": ("RateRange", "rate_range"),
-        "table": ("RunsToLoss", "Sweep", "step_law", "steps_to_loss"),
-        "transformer": (
-            "HELD_FIXED",
-            "TABLES",
-            "WALK",
-            "BestRates",
-            "best_rates",
-            "noise_scale_midway",
-            "one_step",
-            "recorded",
-            "tuned_rates",
-        ),
-    },
-)
+__all__, __getattr__, __dir__ = room(__name__, __file__)

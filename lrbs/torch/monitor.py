@@ -6,6 +6,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from math import nan
 from pathlib import Path
 from statistics import fmean
@@ -45,16 +46,13 @@ class NoiseMonitor:
     ----------
     optimizer : torch.optim.Optimizer or iterable of them
         Such as ``torch.optim.Muon`` for matrices with ``AdamW`` for the rest; each steps once a step.
-    unit : str, optional
-        What batch sizes count: "samples", "sequences", "tokens".
+    unit : str, optional, what batch sizes count ("samples", "sequences", "tokens")
     reduction : {"mean", "sum"}, optional
         Whether the loss of a micro-batch is a mean over it or a sum, either divided by a number that all
         micro-batches of a step share, such as their number, or all tokens of the step. Matters where
         micro-batches are unequal: sums weigh them by size, means alike.
-    memories : tuple of float, optional
-        Lengths in measured steps of the short and the long memory.
-    every : int, optional
-        Measure every so many steps.
+    memories : tuple of float, optional, lengths in measured steps of the short and the long memory
+    every : int, optional, measure every so many steps
     scaler : torch.amp.GradScaler, optional
         If there is one: gradients arrive multiplied by its scale, which changes.
     log : path, optional
@@ -250,23 +248,18 @@ class NoiseMonitor:
 
         Parameters
         ----------
-        batches : iterable
-            Of which each makes a step.
-        every : int, optional
-            Steps between two looks.
+        batches : iterable, of which each makes a step
+        every : int, optional, steps between two looks
 
         Yields
         ------
         object
-            Each of `batches`.
         """
         shown: Any = batches
         if self._rank == 0:
-            try:
+            with suppress(ImportError):
                 from tqdm.auto import tqdm
-            except ImportError:
-                pass
-            else:
+
                 shown = tqdm(batches)
         for done, batch in enumerate(shown, start=1):
             yield batch
@@ -284,8 +277,7 @@ class NoiseMonitor:
 
         Returns
         -------
-        dict
-            For :meth:`load_state_dict`.
+        dict, for :meth:`load_state_dict`
         """
         if self._ranks == 1:
             self._gather()
@@ -302,8 +294,7 @@ class NoiseMonitor:
 
         Parameters
         ----------
-        state : dict
-            Of a monitor with the same memories.
+        state : dict, of a monitor with the same memories
         """
         self.reset()
         for name in ("step", "skipped", "single"):
@@ -388,28 +379,18 @@ class NoiseMonitor:
         if self._ranks > 1:
             distributed.all_reduce(table, group=self._group)
         for row in table.cpu().double().tolist():
-            self._take(*row)
+            self._take(row)
 
-    def _take(
-        self,
-        square: float,
-        whole: float,
-        parts: float,
-        size: float,
-        inverse: float,
-        scale: float,
-        ranks: float,
-    ) -> None:
+    def _take(self, step: list[float]) -> None:
         """One step, summed over ranks; whole, scale and ranks are alike on all of them."""
+        square, whole, parts, size, inverse, scale, ranks = step
         self._sizes.append(size)
         if parts < 2:
             self.single += 1
             return
-        small, big, weight = (
-            (parts / inverse, parts**2 / inverse, parts)
-            if self.reduction == "mean"
-            else (size / parts, size, size)
-        )
+        small, big, weight = size / parts, size, size
+        if self.reduction == "mean":
+            small, big, weight = parts / inverse, parts**2 / inverse, parts
         norm, whole_norm = np.sqrt([weight * square / ranks**2, whole / ranks]) / (scale / ranks)
         if not np.isfinite(norm + whole_norm):
             self.skipped += 1

@@ -20,19 +20,17 @@ __all__ = [
 
 
 def batch_size_at_efficiency(noise_scale: ArrayLike, efficiency: ArrayLike) -> Array:
-    """Batch size whose runs use a given share of their examples well, e = E_min/E.
+    """Batch size whose runs use a given share of their examples well, e = E_min/E. Source: lrbs.efficiency.
 
     Parameters
     ----------
-    noise_scale : array_like
-        B_noise = E_min/S_min, in samples.
+    noise_scale : array_like, B_noise = E_min/S_min, in samples
     efficiency : array_like
         Between 0 and 1. What is lost in examples is gained in steps: E_min/E + S_min/S = 1.
 
     Returns
     -------
-    ndarray
-        In samples. Source: lrbs.efficiency.
+    ndarray, in samples
 
     Raises
     ------
@@ -52,15 +50,12 @@ def noise_scale_from_efficiency(batch_size: ArrayLike, efficiency: ArrayLike) ->
 
     Parameters
     ----------
-    batch_size : array_like
-        In samples.
-    efficiency : array_like
-        E_min/E there, between 0 and 1.
+    batch_size : array_like, in samples
+    efficiency : array_like, E_min/E there, between 0 and 1
 
     Returns
     -------
-    ndarray
-        B_noise, in samples.
+    ndarray, B_noise, in samples
 
     Raises
     ------
@@ -80,10 +75,8 @@ def batch_size_at_overhead(
 
     Parameters
     ----------
-    noise_scale : array_like
-        B_noise = E_min/S_min, in samples.
-    reference_batch_size : array_like
-        B_0, in samples.
+    noise_scale : array_like, B_noise = E_min/S_min, in samples
+    reference_batch_size : array_like, B_0, in samples
     overhead : array_like
         x > 0: steps are 1 + x times those of linear scaling. So are the examples, against B_0.
 
@@ -114,15 +107,12 @@ def noise_scale_from_overhead(
 
     Parameters
     ----------
-    batch_size, reference_batch_size : array_like
-        Where the overhead is x, and B_0; in samples.
-    overhead : array_like
-        x > 0.
+    batch_size, reference_batch_size : array_like, where the overhead is x, and B_0; in samples
+    overhead : array_like, x > 0
 
     Returns
     -------
-    ndarray
-        B_noise, in samples.
+    ndarray, B_noise, in samples
 
     Raises
     ------

@@ -32,8 +32,7 @@ class PredictedSteps:
 
     Attributes
     ----------
-    steps, steps_se : ndarray
-        The fitted curve and its standard error.
+    steps, steps_se : ndarray, the fitted curve and its standard error
     low, high : ndarray
         Ends of the confidence interval of the curve, symmetric on a logarithmic scale. A single further
         run scatters around the curve besides.
@@ -51,12 +50,9 @@ class TradeoffFit:
 
     Attributes
     ----------
-    min_steps : float
-        S_min.
-    min_examples : float
-        E_min, in samples.
-    covariance : ndarray, shape (2, 2)
-        Of (ln min_steps, ln min_examples).
+    min_steps : float, S_min
+    min_examples : float, E_min, in samples
+    covariance : ndarray, shape (2, 2), of (ln min_steps, ln min_examples)
     residuals : ndarray, shape (runs,)
         ln S minus the curve; in standard errors of ln S if those were given. nan for runs that did not
         arrive.
@@ -136,39 +132,31 @@ class TradeoffFit:
 
         Parameters
         ----------
-        level : float
-            Probability in (0, 1).
+        level : float, probability in (0, 1)
 
         Returns
         -------
-        dict
-            (low, high) by name.
+        dict, (low, high) by name
 
         Raises
         ------
         ValueError
             If `level` is not in (0, 1).
         """
-        width = self._width(level)
-        values = {
-            "min_steps": (self.min_steps, self._relative_se(1, 0)),
-            "min_examples": (self.min_examples, self._relative_se(0, 1)),
-            "critical_batch_size": (self.critical_batch_size, self._relative_se(-1, 1)),
-        }
-        return {
-            name: (value * float(np.exp(-width * error)), value * float(np.exp(width * error)))
-            for name, (value, error) in values.items()
-        }
+        width, ends = self._width(level), {}
+        powers_of = {"min_steps": (1, 0), "min_examples": (0, 1), "critical_batch_size": (-1, 1)}
+        for name, powers in powers_of.items():
+            value, error = getattr(self, name), self._relative_se(*powers)
+            ends[name] = value * float(np.exp(-width * error)), value * float(np.exp(width * error))
+        return ends
 
     def predict(self, batch_size: ArrayLike, level: float = 0.95) -> PredictedSteps:
         """The curve at any batch size, with its error.
 
         Parameters
         ----------
-        batch_size : array_like
-            B > 0, in samples.
-        level : float
-            Probability of the interval, in (0, 1).
+        batch_size : array_like, B > 0, in samples
+        level : float, probability of the interval, in (0, 1)
 
         Returns
         -------
@@ -182,9 +170,8 @@ class TradeoffFit:
         return PredictedSteps(S, S * error, S * np.exp(-width * error), S * np.exp(width * error))
 
     def __str__(self) -> str:
-        parts = []
-        for name, (low, high) in self.interval().items():
-            parts.append(f"{name} {getattr(self, name):.3g}, {low:.3g} to {high:.3g}")
+        ends = self.interval().items()
+        parts = [f"{name} {getattr(self, name):.3g}, {low:.3g} to {high:.3g}" for name, (low, high) in ends]
         return "; ".join([f"{'; '.join(parts)} (95 %)", *self.warnings])
 
     def _relative_se(self, steps_power: int, examples_power: int) -> float:

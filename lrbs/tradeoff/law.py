@@ -11,12 +11,11 @@ __all__ = ["examples", "hyperbola", "steps"]
 
 
 def steps(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike) -> Array:
-    """Steps to a target loss at optimal learning rates, S = S_min (1 + B_noise/B).
+    """Steps to a target loss at optimal learning rates, S = S_min (1 + B_noise/B). Source: 10542.14, 11260.9.
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
+    batch_size : array_like, B > 0, in samples
     min_steps : array_like
         S_min > 0: steps needed with exact gradients.
     noise_scale : array_like
@@ -25,7 +24,6 @@ def steps(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike) -
     Returns
     -------
     ndarray
-        Source: 10542.14, 11260.9.
 
     Raises
     ------
@@ -48,12 +46,10 @@ def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike
 
     Parameters
     ----------
-    batch_size : array_like
-        B > 0, in samples.
+    batch_size : array_like, B > 0, in samples
     min_steps : array_like
         S_min > 0: steps needed with exact gradients.
-    noise_scale : array_like
-        B_noise > 0, in samples.
+    noise_scale : array_like, B_noise > 0, in samples
 
     Returns
     -------
@@ -71,12 +67,11 @@ def examples(batch_size: ArrayLike, min_steps: ArrayLike, noise_scale: ArrayLike
 def hyperbola(
     steps: ArrayLike, min_steps: ArrayLike, min_examples: ArrayLike, product: ArrayLike = 1.0
 ) -> Array:
-    """Examples that go with a number of steps, E = E_min (1 + 1/(S/S_min - 1)).
+    """Examples that go with a number of steps, E = E_min (1 + 1/(S/S_min - 1)). Source: 10542.14, 11260.9.
 
     Parameters
     ----------
-    steps : array_like
-        S, all above `min_steps`.
+    steps : array_like, S, all above `min_steps`
     min_steps, min_examples : array_like
         The two limits S_min and E_min, positive; E_min / S_min is the noise scale.
     product : array_like, optional
@@ -85,8 +80,7 @@ def hyperbola(
 
     Returns
     -------
-    ndarray
-        E, in samples. Source: 10542.14, 11260.9.
+    ndarray, E, in samples
 
     Raises
     ------

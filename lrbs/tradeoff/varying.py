@@ -33,10 +33,8 @@ def frugal_batch_size(noise_scale: ArrayLike, step_price: ArrayLike) -> Array:
 
     Parameters
     ----------
-    noise_scale : array_like
-        B_noise at this point of the run, in samples.
-    step_price : array_like
-        r, in samples.
+    noise_scale : array_like, B_noise at this point of the run, in samples
+    step_price : array_like, r, in samples
 
     Returns
     -------
@@ -64,8 +62,7 @@ def tradeoff_product(noise_scale: ArrayLike, power: float, progress: ArrayLike =
 
     Parameters
     ----------
-    noise_scale : array_like, shape (points,)
-        B_noise along the run, in samples.
+    noise_scale : array_like, shape (points,), B_noise along the run, in samples
     power : float
     progress : array_like, shape (points,), optional
         Steps with exact gradients that each point stands for; equal unless told.
@@ -94,8 +91,7 @@ def exchange_rate(batch_size: ArrayLike, noise_scale: ArrayLike) -> Array:
 
     Parameters
     ----------
-    batch_size, noise_scale : array_like
-        B and B_noise, in samples.
+    batch_size, noise_scale : array_like, B and B_noise, in samples
 
     Returns
     -------
@@ -129,12 +125,11 @@ class RunLength(NamedTuple):
 
 
 def run_length(batch_size: ArrayLike, noise_scale: ArrayLike, progress: ArrayLike) -> RunLength:
-    """Steps and examples of a run whose batch size varies along it.
+    """Steps and examples of a run whose batch size varies along it. Source: lrbs.varying-batch.
 
     Parameters
     ----------
-    batch_size : array_like, shape (points,) or a number
-        B at each point, in samples.
+    batch_size : array_like, shape (points,) or a number, B at each point, in samples
     noise_scale : array_like, shape (points,)
         B_noise there, in samples: the same whatever the batch size, which is what the formula assumes.
     progress : array_like, shape (points,) or a number
@@ -143,8 +138,7 @@ def run_length(batch_size: ArrayLike, noise_scale: ArrayLike, progress: ArrayLik
     Returns
     -------
     RunLength
-        Its product (S/S_min - 1)(E/E_min - 1) is never below ``tradeoff_product(noise_scale, 0.5)``. Source:
-        lrbs.varying-batch.
+        Its product (S/S_min - 1)(E/E_min - 1) is never below ``tradeoff_product(noise_scale, 0.5)``.
 
     Raises
     ------
@@ -153,9 +147,7 @@ def run_length(batch_size: ArrayLike, noise_scale: ArrayLike, progress: ArrayLik
     """
     scale = positive(vector(noise_scale, "noise_scale"), "noise_scale")
     ds = np.broadcast_to(positive(progress, "progress"), scale.shape)
-    return RunLength(
-        float(np.sum(steps(batch_size, ds, scale))), float(np.sum(examples(batch_size, ds, scale)))
-    )
+    return RunLength(*(float(np.sum(each(batch_size, ds, scale))) for each in (steps, examples)))
 
 
 def noiseless_steps(loss: ArrayLike, max_loss_decrease: ArrayLike) -> Array:
@@ -163,8 +155,7 @@ def noiseless_steps(loss: ArrayLike, max_loss_decrease: ArrayLike) -> Array:
 
     Parameters
     ----------
-    loss : array_like, shape (points,)
-        Falling along the run.
+    loss : array_like, shape (points,), falling along the run
     max_loss_decrease : array_like, shape (points,)
         That of one step with the exact gradient, at each point (``LocalModel.max_loss_decrease``).
 

@@ -35,9 +35,9 @@ def missing(what: str) -> NoReturn:
 
 
 def names() -> list[str]:
-    """Every page of the built site, by its address; not the one at the top, which only leads on."""
-    found = (path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
-    return sorted(name for name in found if name != "index.html")
+    """Every page of the built site, by its address; not those that only lead on."""
+    pages = (path for path in SITE.rglob("*.html") if 'http-equiv="refresh"' not in path.read_text("utf-8"))
+    return sorted(path.relative_to(SITE).as_posix() for path in pages)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lrbs.show import use_style
 from tools.browser import ROOT, SITE
 
 from .conftest import Visit, names
@@ -30,6 +31,10 @@ SCREENS = 18
 LOOKED_UP = ("api", "errata", "formula-index", "references")
 CUT = """() => [...document.querySelectorAll("mjx-container[display='true']")]
   .filter((box) => box.scrollWidth > box.clientWidth).map((box) => `cut off: ${box.textContent}`)"""
+LETTERS = 10  # pixels, on a phone
+STILLS = """() => [...document.querySelectorAll(".cell_output img")]
+  .filter((image) => image.checkVisibility() && image.naturalWidth > 0)
+  .map((image) => [image.alt.slice(0, 60), image.getBoundingClientRect().width / image.naturalWidth])"""
 EQUATIONS = re.compile(r'<(?:div|span) class="math[ "]')
 
 
@@ -91,6 +96,19 @@ def test_every_picture_has_a_text(visit: Visit) -> None:
         if picture.evaluate("image => image.localName") == "img":
             picture.scroll_into_view_if_needed()
             assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+
+
+@each_page
+def test_letters_of_stills_can_be_read_on_a_phone(visit: Visit) -> None:
+    """Cells leave the size of letters to the style, which has two pixels for a point."""
+    from matplotlib import rc_context, rcParams
+
+    with rc_context():
+        use_style()
+        pixels = rcParams["font.size"] * rcParams["figure.dpi"] / 72
+    visit.look(WIDTHS["phone"], "light")
+    for text, shrunk in visit.page.evaluate(STILLS):
+        assert pixels * shrunk >= LETTERS, f"{pixels * shrunk:.1f} px: {text}"
 
 
 @each_page

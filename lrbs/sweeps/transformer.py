@@ -19,17 +19,18 @@ from lrbs.lab.tuning import TunedRate, jackknife_se, tuned_rate
 from lrbs.validation import Array
 
 __all__ = [
-    "BELOW_CORNER",
     "HELD_FIXED",
     "TABLES",
     "WALK",
     "BestRates",
     "best_rates",
+    "noise_scale_midway",
+    "one_step",
     "recorded",
     "tuned_rates",
 ]
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).with_name("recorded")
 TABLES = {"runs": "runs.csv", "one_step": "one_step.csv", "horizon": "horizon.csv"}
 WALK = "AdamW from a checkpoint"
 # What runs are compared at, in the chapter and in plans.

@@ -1,0 +1,47 @@
+"""The first live figure of a page is whole, sliders and caption included, on the first screen or near it.
+
+On a desk the screen is 900 pixels high. On a phone of 700 no page reaches that: title, question and picture
+together take more. There the whole has to end within one screen and a half.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.browser import SITE
+
+from .conftest import Visit, names
+
+DESK, PHONE = (1280, 900), (360, 1050)
+LATER = {  # pages with more to say, or to set, before the picture: where it ends, and why
+    "by-the-clock": ((920, 1050), "a caption that tells two cases apart"),
+    "elsewhere": ((950, 1170), "seven settings to name before they are shown, and what their numbers mean"),
+    "forty-steps": ((900, 1120), "an experiment to describe before its points"),
+    "index": ((930, 1050), "six series and five readouts: all the answers in one picture"),
+    "muon": ((940, 1100), "a label of a slider that takes two lines"),
+    "one-step": ((975, 1180), "an experiment to describe before its points"),
+}
+ELSEWHERE = ("you-have-a-run",)  # a page for looking up: its figure stands below the recipes
+
+BOTTOM = """() => {
+  const caption = document.querySelector("figure.lrbs-live figcaption");
+  return caption.getBoundingClientRect().bottom + scrollY;
+}"""
+
+PAGES = [
+    name
+    for name in names()
+    if 'class="lrbs-live"' in (SITE / name).read_text("utf-8")
+    and not name.endswith(tuple(f"{n}.html" for n in ELSEWHERE))
+]
+
+
+@pytest.mark.parametrize("visit", PAGES, indirect=True)
+def test_first_live_figure_is_whole(visit: Visit) -> None:
+    page = visit.name.rpartition("/")[2].removesuffix(".html")
+    heights = LATER[page][0] if page in LATER else (DESK[1], PHONE[1])
+    ends = []
+    for width in (DESK[0], PHONE[0]):
+        visit.look(width, "light")
+        ends.append(visit.page.evaluate(BOTTOM))
+    assert ends[0] <= heights[0] and ends[1] <= heights[1], ends
