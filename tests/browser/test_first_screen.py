@@ -17,7 +17,6 @@ LATER = {  # pages with more to say, or to set, before the picture: where it end
     "by-the-clock": ((920, 1050), "a caption that tells two cases apart"),
     "elsewhere": ((950, 1170), "seven settings to name before they are shown, and what their numbers mean"),
     "forty-steps": ((900, 1120), "an experiment to describe before its points"),
-    "index": ((930, 1050), "six series and five readouts: all the answers in one picture"),
     "muon": ((940, 1100), "a label of a slider that takes two lines"),
     "one-step": ((975, 1180), "an experiment to describe before its points"),
 }
