@@ -12,6 +12,7 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from lrbs.show.recording import unpacked
 from tools.browser import ROOT, SITE
@@ -66,9 +67,9 @@ class Drawn:
             element.press(forwards)
         self.position[control] = to
         if self.controls[control]["kind"] == "slider":
-            assert element.get_attribute("aria-valuetext") == self.controls[control]["names"][to]
-        told = self.element.locator("svg[role=img]").get_attribute("aria-label")
-        assert self.controls[control]["names"][to] in told
+            expect(element).to_have_attribute("aria-valuetext", self.controls[control]["names"][to])
+        told = re.compile(re.escape(self.controls[control]["names"][to]))
+        expect(self.element.locator("svg[role=img]")).to_have_attribute("aria-label", told)
 
     def paths(self) -> dict[str, dict[str, str]]:
         """What is drawn: by series and class, the course of each path."""
