@@ -15,10 +15,11 @@ from .conftest import Visit, names
 DESK, PHONE = (1280, 900), (360, 1050)
 LATER = {  # pages with more to say, or to set, before the picture: where it ends, and why
     "by-the-clock": ((920, 1050), "a caption that tells two cases apart"),
-    "elsewhere": ((950, 1170), "seven settings to name before they are shown, and what their numbers mean"),
+    "elsewhere": ((985, 1170), "seven settings to name before they are shown, and what their numbers mean"),
     "forty-steps": ((900, 1120), "an experiment to describe before its points"),
-    "muon": ((940, 1100), "a label of a slider that takes two lines"),
-    "one-step": ((975, 1180), "an experiment to describe before its points"),
+    "muon": ((960, 1100), "a label of a slider that takes two lines"),
+    "one-step": ((985, 1180), "an experiment to describe before its points"),
+    "steps-and-examples": ((920, 1050), "a caption of two lines"),
 }
 ELSEWHERE = ("you-have-a-run",)  # a page for looking up: its figure stands below the recipes
 

@@ -25,6 +25,9 @@ OFFSETS = ((-4.5, 0), (-4, -4), (0, -5), (0, -5.5))  # from a point to where its
 FIGURE = re.compile(r'<figure class="lrbs-live" id="([^"]+)"')
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
+UNFOLD = """(figure) => {
+  for (let box = figure.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+}"""
 PATHS = """(figure) => {
   const course = (path) => [path.getAttribute("class"), path.getAttribute("d")];
   const groups = [...figure.querySelectorAll("svg[role=img] g[data-series]")];
@@ -41,6 +44,7 @@ class Drawn:
 
     def __init__(self, visit: Visit, figure: str) -> None:
         self.element = visit.page.locator(f"#{figure}")
+        self.element.evaluate(UNFOLD)
         self.data = stored(visit.name, figure)
         self.controls = self.data["controls"]
         self.position = [control["start"] for control in self.controls]
