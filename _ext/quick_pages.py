@@ -95,7 +95,9 @@ def quicken(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.format != "html":
         return
     root = Path(app.outdir)
-    paths = {path: path.read_text("utf-8") for path in root.rglob("*.html")}
+    # The page for addresses that lead nowhere has links from the root of the host.
+    pages = (path for path in root.rglob("*.html") if path.name != "404.html")
+    paths = {path: path.read_text("utf-8") for path in pages}
     scripts = "".join(path.read_text("utf-8") for path in root.glob("_static/**/*.js"))
     icons = set(re.findall(r"fa-[\w-]+", scripts + "".join(paths.values())))
     options = (root / "_static" / "documentation_options.js").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The front page's figure: each sentence of its caption, held to the numbers at every position."""
+"""The front page's figure: each sentence of its caption and of what is seen in it, held to the numbers."""
 
 import json
 import re
@@ -42,7 +42,9 @@ class Figure:
         words = re.search(r'<figcaption>(.*?) <span class="lrbs-how"', html)
         assert words is not None
         text = re.sub(r"<[^>]*>", "", words[1]).replace("&#x27;", "'")
-        self.sentences = re.findall(r"[^.]+\.", text)
+        (seen,) = (cell.source for cell in cells if cell.id == "what-is-seen")
+        seen = seen.replace("$", "").replace(r"\sqrt n", "√n").replace("B=", "B = ")
+        self.sentences = re.findall(r"[^.]+\.", f"{text} {seen}")
 
     def at(self, name: str, rule: str, size: int) -> dict[str, Any]:
         """The arrays of a series where the sliders stand, by role."""

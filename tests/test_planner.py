@@ -88,11 +88,12 @@ def test_runs_of_the_book_are_those_of_the_chapter():
     """To the last printed digit, and placed by the noise scale of the very point."""
     outputs = [o for c in json.loads(CHAPTER.read_text("utf-8"))["cells"] for o in c.get("outputs", ())]
     printed = next(
-        "".join(o["text"])
-        for o in outputs
-        if "best learning rate over 40 steps" in "".join(o.get("text", ""))
+        text
+        for output in outputs
+        if "Best constant learning rate over"
+        in (text := "".join(output.get("data", {}).get("text/plain", "")))
     )
-    lines = [re.split(r"\s+", line.strip()) for line in printed.strip().splitlines()[1:]]
+    lines = [re.split(r"\s\s+", line.strip()) for line in printed.strip().splitlines()[1:]]
     assert lines[0] == ["B", "SGD", "SignSGD", "Adam", "Muon"]
     assert tuple(int(line[0]) for line in lines[1:]) == evidence.BATCH_SIZES
     for column, family in enumerate(("gradient", "sign", "adam", "muon"), 1):

@@ -24,6 +24,7 @@ NEEDS = {  # by what in the code of a chapter calls for them; NumPy and SciPy co
     "ipywidgets": r"\b(?:explore|interact)\(",
 }
 ARCHIVE = "lrbs-book.zip"
+WIDTH = 76 - len("needed = ")
 CELL = """import sys
 from importlib.util import find_spec
 
@@ -54,9 +55,11 @@ def prepared(notebook: Any, url: str) -> Any:
     result = copy.deepcopy(notebook)
     result.cells = [cell for cell in result.cells if TAG not in cell.metadata.get("tags", [])]
     if names := needed(result):
-        lines = [f'    "{name}": "{name}",\n' for name in names if name != "lrbs"]
-        lines.insert(0, f'    "lrbs": "{f"git+{url}" if url else ARCHIVE}",\n')
-        source = CELL.format(needed=f"{{\n{''.join(lines)}}}")
+        wanted = {"lrbs": f"git+{url}" if url else ARCHIVE} | {name: name for name in names if name != "lrbs"}
+        pairs = [f'"{name}": "{source}"' for name, source in wanted.items()]
+        in_one = f"{{{', '.join(pairs)}}}"  # as the formatter has it
+        lines = "".join(f"    {pair},\n" for pair in pairs)
+        source = CELL.format(needed=in_one if len(in_one) <= WIDTH else f"{{\n{lines}}}")
         old = [cell for cell in notebook.cells if TAG in cell.metadata.get("tags", [])]
         new = nbformat.v4.new_code_cell(source, id=TAG, metadata={"tags": [TAG, "remove-cell"]})
         result.cells[1:1] = old if [cell.source for cell in old] == [source] else [new]

@@ -30,6 +30,13 @@ IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
 HAS_RUN = """idle => document.querySelector(idle)
   && [...document.querySelectorAll(".jp-Notebook .jp-InputPrompt")]
     .every((prompt) => prompt.textContent !== "[*]:")"""
+STARTS = """() => {  // a short run shows its stars for a blink
+  const prompts = () => [...document.querySelectorAll(".jp-Notebook .jp-InputPrompt")];
+  window.hasStarted = false;
+  const look = () => (window.hasStarted ||= prompts().some((prompt) => prompt.textContent === "[*]:"));
+  const observer = new MutationObserver(() => look() && observer.disconnect());
+  observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
 STOP_KERNELS = """async () => {
   const headers = { "X-XSRFToken": document.cookie.match(/_xsrf=([^;]*)/)[1] };
   for (const { id } of await (await fetch("/api/sessions")).json())
@@ -121,8 +128,8 @@ def run_all_cells(page: Any, patience: int) -> None:
     """By the menu, once there is a kernel; return when the last has run, within so many milliseconds."""
     page.locator(".jp-NotebookPanel .jp-KernelName").get_by_text("Python").wait_for()
     page.locator(IDLE).wait_for()
+    page.evaluate(STARTS)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    running = ".jp-Notebook .jp-InputPrompt:text-is('[*]:')"  # of cells that are not folded
-    page.locator(running).first.wait_for()
+    page.wait_for_function("window.hasStarted")
     page.wait_for_function(HAS_RUN, arg=IDLE, timeout=patience)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrbs.show.palette import COLOURS, PALETTE
 from lrbs.tradeoff import TradeoffFit
 from lrbs.validation import positive, vector
 
@@ -37,7 +38,8 @@ def tradeoff(
     relative_error : array_like, optional
         Standard error of ln S, drawn as bars of two of them.
     label : str, optional, for the legend
-    colour, marker : str, optional, any that matplotlib knows
+    colour, marker : str, optional
+        A meaning of the palette or any colour that matplotlib knows; any of its markers.
 
     Raises
     ------
@@ -46,6 +48,7 @@ def tradeoff(
     """
     B = positive(vector(batch_size, "batch_size"), "batch_size")
     S = positive(vector(steps, "steps", B.size), "steps")
+    colour = COLOURS[PALETTE[colour]] if colour in PALETTE else colour
     fine = np.geomspace(B.min() / 1.5, B.max() * 1.5, 60)
     curve = fit.predict(fine)
     critical = fit.critical_batch_size

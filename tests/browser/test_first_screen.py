@@ -13,14 +13,7 @@ from tools.browser import SITE
 from .conftest import Visit, names
 
 DESK, PHONE = (1280, 900), (360, 1050)
-LATER = {  # pages with more to say, or to set, before the picture: where it ends, and why
-    "by-the-clock": ((920, 1050), "a caption that tells two cases apart"),
-    "elsewhere": ((950, 1170), "seven settings to name before they are shown, and what their numbers mean"),
-    "forty-steps": ((900, 1120), "an experiment to describe before its points"),
-    "index": ((930, 1050), "six series and five readouts: all the answers in one picture"),
-    "muon": ((940, 1100), "a label of a slider that takes two lines"),
-    "one-step": ((975, 1180), "an experiment to describe before its points"),
-}
+LATER = {"forty-steps": 1120}  # on a phone: an experiment to describe before its points
 ELSEWHERE = ("you-have-a-run",)  # a page for looking up: its figure stands below the recipes
 
 BOTTOM = """() => {
@@ -39,9 +32,8 @@ PAGES = [
 @pytest.mark.parametrize("visit", PAGES, indirect=True)
 def test_first_live_figure_is_whole(visit: Visit) -> None:
     page = visit.name.rpartition("/")[2].removesuffix(".html")
-    heights = LATER[page][0] if page in LATER else (DESK[1], PHONE[1])
     ends = []
     for width in (DESK[0], PHONE[0]):
         visit.look(width, "light")
         ends.append(visit.page.evaluate(BOTTOM))
-    assert ends[0] <= heights[0] and ends[1] <= heights[1], ends
+    assert ends[0] <= DESK[1] and ends[1] <= LATER.get(page, PHONE[1]), ends

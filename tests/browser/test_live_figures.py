@@ -12,6 +12,7 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from lrbs.show.recording import unpacked
 from tools.browser import ROOT, SITE
@@ -24,6 +25,9 @@ OFFSETS = ((-4.5, 0), (-4, -4), (0, -5), (0, -5.5))  # from a point to where its
 FIGURE = re.compile(r'<figure class="lrbs-live" id="([^"]+)"')
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
+UNFOLD = """(figure) => {
+  for (let box = figure.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+}"""
 PATHS = """(figure) => {
   const course = (path) => [path.getAttribute("class"), path.getAttribute("d")];
   const groups = [...figure.querySelectorAll("svg[role=img] g[data-series]")];
@@ -40,6 +44,7 @@ class Drawn:
 
     def __init__(self, visit: Visit, figure: str) -> None:
         self.element = visit.page.locator(f"#{figure}")
+        self.element.evaluate(UNFOLD)
         self.data = stored(visit.name, figure)
         self.controls = self.data["controls"]
         self.position = [control["start"] for control in self.controls]
@@ -66,9 +71,9 @@ class Drawn:
             element.press(forwards)
         self.position[control] = to
         if self.controls[control]["kind"] == "slider":
-            assert element.get_attribute("aria-valuetext") == self.controls[control]["names"][to]
-        told = self.element.locator("svg[role=img]").get_attribute("aria-label")
-        assert self.controls[control]["names"][to] in told
+            expect(element).to_have_attribute("aria-valuetext", self.controls[control]["names"][to])
+        told = re.compile(re.escape(self.controls[control]["names"][to]))
+        expect(self.element.locator("svg[role=img]")).to_have_attribute("aria-label", told)
 
     def paths(self) -> dict[str, dict[str, str]]:
         """What is drawn: by series and class, the course of each path."""
