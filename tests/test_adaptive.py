@@ -9,7 +9,7 @@ from lrbs.lab.noise import local_model
 from lrbs.laws.schedules import noise_aware_lr
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def problem():
     network = SoftmaxRegression(64, 10)
     return network, network.initial_weights(0), digits(centred=True)[0].take(np.arange(80))

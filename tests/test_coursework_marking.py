@@ -160,7 +160,7 @@ def user(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def place() -> Iterator[Path]:
     """A folder that an ordinary user can reach; pytest closes its own to others whenever it starts."""
     with tempfile.TemporaryDirectory() as folder:
@@ -168,7 +168,7 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(place: Path) -> Callable[[Callable[[Path, str], Batch], str], Batch]:
     """Each batch is marked once, in whatever order its tests come."""
 

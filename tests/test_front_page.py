@@ -70,7 +70,7 @@ class Figure:
         return self.curve("forty steps, run", rule, size)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def figure() -> Figure:
     return Figure()
 

@@ -8,7 +8,7 @@ from lrbs.lab.self_tuned import self_tuned_run
 from lrbs.laws.schedules import noise_aware_lr
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def problem():
     network = TanhNetwork(64, 4, 10)
     return network, network.initial_weights(0), digits(centred=True)[0].take(np.arange(60))

@@ -10,7 +10,7 @@ NETWORK = TanhNetwork(4, 3, 3)
 RULES = {"plain": lrbs.SGD(), "signs": lrbs.SignSGD(momentum=0.5)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model(data, weights):
     return local_model(NETWORK, weights, data)
 

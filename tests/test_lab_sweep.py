@@ -15,19 +15,19 @@ SIZES, SEEDS, STEPS = [2, 40], [3, 5, 8], [0, 3, 6]
 RATES = np.array([[[0.1, 0.3], [0.2, 0.4]], [[0.01, 0.02], [0.01, 0.03]]])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def data():
     rng = np.random.default_rng(0)
     labels = rng.integers(3, size=20)
     return Dataset(rng.standard_normal((20, 4)) + labels[:, None], labels)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def weights():
     return NETWORK.initial_weights(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def swept(data, weights):
     return run(data, weights)
 
@@ -183,7 +183,7 @@ def test_errors_of_a_sweep(data, weights):
 ARRIVAL = {"batch_size": 10, "learning_rates": [0.05, 0.2, 0.8], "seeds": SEEDS, "max_steps": 300}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def curves(data, weights):
     """ln(loss) at each step, (steps, rates, seeds), by training one by one."""
     paths = [

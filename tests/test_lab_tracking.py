@@ -8,7 +8,7 @@ from lrbs.lab import SoftmaxRegression, TanhNetwork, digits, local_model
 from lrbs.lab.tracking import follow, noise_path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def problem():
     network = TanhNetwork(64, 4, 10)
     return network, network.initial_weights(0), digits(centred=True)[0].take(np.arange(60))

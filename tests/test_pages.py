@@ -4,6 +4,8 @@ import base64
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -103,10 +105,19 @@ def built(folder: Path) -> dict[str, str]:
     return {name: (folder / "html" / f"{name}.html").read_text("utf-8") for name in "abcd"}
 
 
-@pytest.fixture(scope="module", params=["anew", "again"])
-def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+@pytest.fixture(scope="session")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
+    """Each is built once, in whatever order its tests come."""
+    return cache(lambda kind: book_of(tmp_path_factory.mktemp("book"), kind))
+
+
+@pytest.fixture(params=["anew", "again"])
+def book(request: pytest.FixtureRequest, books: Callable[[str], dict[str, str]]) -> dict[str, str]:
+    return books(request.param)
+
+
+def book_of(folder: Path, kind: str) -> dict[str, str]:
     """Of two numbered parts, in the first of which a page has one below it, and one that is not numbered."""
-    folder = tmp_path_factory.mktemp("book")
     (folder / "conf.py").write_text(CONF.format(ext=str(ROOT / "_ext")), encoding="utf-8")
     (folder / "_toc.yml").write_text(CONTENTS, encoding="utf-8")
     (folder / "index.md").write_text("# A book\n", encoding="utf-8")
@@ -116,7 +127,7 @@ def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     for name in "abcd":
         (folder / f"{name}.md").write_text(PAGE.format(name=name), encoding="utf-8")
     pages = built(folder)
-    if request.param == "again":
+    if kind == "again":
         (folder / "a.md").write_text(PAGE.format(name="a") + "\nMore.\n", encoding="utf-8")
         pages = built(folder)
     return pages
