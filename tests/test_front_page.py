@@ -16,10 +16,12 @@ from lrbs.checks.forty_steps import Experiment, experiment
 from lrbs.lab import Dataset, TanhNetwork, local_model
 from lrbs.rules import SGD, Layerwise, Muon, SignSGD
 from lrbs.show.recording import unpacked
+from lrbs.sweeps import HELD_FIXED, best_rates
 from lrbs.validation import Array
 
 PAGE = Path(__file__).resolve().parent.parent / "chapters" / "index.ipynb"
 SIZES = [4, 16, 64, 256, 1024]
+RECIPES = {"SGD with momentum": "SGD", "Adam": "AdamW", "Muon": "Muon"}  # of the transformer
 RULES = ["SGD", "SGD with momentum", "SignSGD", "Adam", "Muon"]
 
 
@@ -96,6 +98,18 @@ def points_have_two_errors_and_one_unit(figure: Figure, rule: str, size: int) ->
     assert (others > 0.01).all() and (others < 0.7).all()
 
 
+def the_transformers_are_those_recorded(figure: Figure, rule: str, size: int) -> None:
+    at = figure.at("transformer, runs", rule, size)
+    if rule not in RECIPES:
+        assert np.isnan(at["y"]).all()
+        return
+    found = best_rates(RECIPES[rule], **HELD_FIXED["examples"])
+    assert at["x"].round().tolist() == found.batch_size.tolist() == SIZES
+    np.testing.assert_allclose(at["y"], found.learning_rate / found.learning_rate[1], rtol=1e-3)
+    bars = at["high"] - at["y"]
+    assert bars[1] == 0 and (np.delete(bars, 1) > 0.01).all()
+
+
 def sgd_stays_near_times_n(figure: Figure, rule: str, size: int) -> None:
     if rule.startswith("SGD"):
         for each, rate in figure.runs(rule, size).items():
@@ -128,13 +142,27 @@ def strangers_lower_adams_rate(figure: Figure, rule: str, size: int) -> None:
         assert (rates[1:] < 0.97 * rates[:-1]).all()
 
 
+def the_transformer_rises_and_stays(figure: Figure, rule: str, size: int) -> None:
+    if rule not in RECIPES:
+        return
+    rates = dict(zip(SIZES, figure.at("transformer, runs", rule, size)["y"], strict=True))
+    rise = np.log(rates[256] / rates[4]) / np.log(64)
+    if rule == "SGD with momentum":
+        assert max(rates[each] for each in SIZES[1:]) < 1.25 and rates[4] < 0.5
+    else:
+        assert 0.45 < rise < 0.6 and rates[1024] < 1.1 * rates[256]
+        assert (rise > 0.51) == (rule == "Muon")
+
+
 SENTENCES = {
     "Lines: the best rate of one step": lines_come_from_one_point,
     "Points: the best constant rates of forty real steps": points_have_two_errors_and_one_unit,
+    "For three optimisers also the best peak rates": the_transformers_are_those_recorded,
     "Up to B = 64 SGD's runs stay near times n": sgd_stays_near_times_n,
     "SignSGD's, Adam's and Muon's rise about as times √n or slower": others_rise_as_a_root_or_slower,
     "At B = 1024 the law of one step": the_law_misses_at_1024,
     "Strangers would lower Adam's rate": strangers_lower_adams_rate,
+    "The transformer's runs rise about as times √n": the_transformer_rises_and_stays,
 }
 
 
@@ -171,6 +199,9 @@ def test_everything_is_in_sight(figure: Figure) -> None:
         for curve in (figure.law, figure.strangers, figure.runs):
             assert all(low < rate < high for rate in curve(rule, size).values())
         assert low < at["low"].min() and at["high"].max() < high
+        if rule in RECIPES:
+            at = figure.at("transformer, runs", rule, size)
+            assert low < at["low"].min() and at["high"].max() < high
 
 
 def test_it_opens_where_all_answers_are_in_sight_and_apart(figure: Figure) -> None:

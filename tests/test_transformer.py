@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrbs.laws.corner import Run
-from lrbs.sweeps import TABLES, WALK, best_rates, recorded, transformer, tuned_rates
+from lrbs.sweeps import TABLES, WALK, best_rates, noise_scale_at, one_step, recorded, transformer, tuned_rates
 
 RUN = Run(2.0**14, 1e6, 0.3, 5.0, 0.4, 1.2, 0.7, 0.9)
 SIZES, LENGTHS = (4, 16, 64), tuple(2**k for k in range(8, 19, 2))
@@ -74,6 +74,8 @@ def test_what_cannot_be_asked():
         best_rates("AdamW", steps=1, loss=2.0)
     with pytest.raises(ValueError, match="name must be one of runs, one_step, horizon"):
         recorded("walks")
+    with pytest.raises(ValueError, match="one of 64, 512, 2048 steps; got 100"):
+        noise_scale_at(100)
     with pytest.raises(ValueError, match="two batch sizes between 2000"):
         best_rates("AdamW", sequences=2**14).power(low=2000)
 
@@ -86,3 +88,9 @@ def test_recorded_tables_have_four_seeds_a_rate():
             counts[key] = counts.get(key, 0) + 1
         assert set(counts.values()) == {4}
     assert best_rates(WALK, steps=16).batch_size.tolist() == [4, 16, 64, 256, 1024]
+
+
+def test_the_monitor_of_the_run_finds_the_noise_scale_midway():
+    point = one_step()[512, "", 0]
+    low, high = (point[f"noise scale, {end}"][0] for end in ("low", "high"))
+    assert low < noise_scale_at() < high

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import brentq
 
-from lrbs.checks.evidence import Rows, check, near
+from lrbs.checks.evidence import Rows, check, missed, near
 from lrbs.checks.runs import best_rate_of_sgd, model_of_sgd, sgd_loss, slope
+from lrbs.sweeps import one_step
 
 TOKENS = 1e7
 SIZES = np.array([0.5, 1.0, 2.0])  # far below the corner
@@ -43,3 +44,23 @@ def exponents_by_what_is_held_fixed() -> Rows:
         yield near(f"power of B at equal {held}", getattr(law, held), power, tolerance=0.03)
         worst = max(worst, abs(getattr(law, held) / power - 1))
     return worst
+
+
+@check("approximation", where="16 thousand weights, 2048 steps; SignSGD at B = 4")
+def mean_field_on_a_transformer() -> Rows:
+    """Learning rates of the mean field with the covariance of real gradients, against recorded searches."""
+    yield from _off_on_a_transformer("mean field", (-0.11, 0.00, -0.16, -0.04, -0.02, 0.09))
+
+
+@check("approximation", where="16 thousand weights, 2048 steps; SignSGD at B = 4")
+def strangers_on_a_transformer() -> Rows:
+    """The same with the correlations of the noise left out."""
+    yield from _off_on_a_transformer("mean field, diagonal", (1.65, 0.15, 2.55, 0.40, 0.18, 0.12))
+
+
+def _off_on_a_transformer(law: str, offs: tuple[float, ...]) -> Rows:
+    wanted = iter(offs)
+    for rule in ("SGD", "SignSGD", "Adam"):
+        for size in (4, 64):
+            found = one_step()[2048, rule, size]
+            yield missed(f"η* of {rule}, B = {size}", found[law][0], found["searched"], next(wanted))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.sweeps.transformer import HELD_FIXED, best_rates, noise_scale_midway
+from lrbs.sweeps.transformer import HELD_FIXED, best_rates, noise_scale_at
 from lrbs.validation import Array, plain, positive
 
 __all__ = [
@@ -95,4 +95,4 @@ def transformer(family: str, fixed: str) -> Runs | None:
     if family not in RECIPES:
         return None
     found = best_rates(RECIPES[family], **HELD_FIXED[fixed])
-    return Runs(found.batch_size, found.learning_rate, found.learning_rate_error, noise_scale_midway())
+    return Runs(found.batch_size, found.learning_rate, found.learning_rate_error, noise_scale_at())

@@ -95,10 +95,11 @@ def rate_range(request: Request, new: float) -> tuple[float, float, str]:
             return *at_equal_examples, reason
         one_step = _hull(one_step, at_equal_examples)
         why = f"{why}; and {reason} for equally many examples"
-    for runs in _runs(request, new):
-        if runs.applies is not False:
-            one_step = _hull(one_step, (runs.low, runs.high))
-            why += f"; and what runs of this book did ({runs.name})"
+    runs = [rule for rule in _runs(request, new) if rule.applies is not False]
+    for rule in runs:
+        one_step = _hull(one_step, (rule.low, rule.high))
+    if runs:
+        why += f"; and what runs of this book did ({', '.join(rule.name for rule in runs)})"
     return *one_step, f"{why}, and {100 * (MARGIN - 1):.0f} % beyond for what best rates scatter"
 
 

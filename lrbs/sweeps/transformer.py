@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lrbs.lab.tuning import TunedRate, jackknife_se, tuned_rate
+from lrbs.noise_scale import two_batch_moments
 from lrbs.validation import Array
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
     "WALK",
     "BestRates",
     "best_rates",
-    "noise_scale_midway",
+    "noise_scale_at",
     "one_step",
     "recorded",
     "tuned_rates",
@@ -39,7 +40,8 @@ HELD_FIXED: dict[str, dict[str, Any]] = {
     "examples": {"sequences": 2**14},
     "loss": {"loss": 2.6},
 }
-MIDWAY = 512  # steps at a batch of 64: the checkpoint whose noise scale stands for runs
+POPULATION = 256  # sequences that stand for the text
+MIDWAY = 512  # steps at a batch of 64: the checkpoint whose noise scale stands for whole runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,16 +217,31 @@ def one_step() -> dict[tuple[int, str, int], dict[str, tuple[float, float]]]:
     return dict(found)
 
 
-def noise_scale_midway() -> float:
-    """B_simple at the middle checkpoint, which stands for a whole run.
+def noise_scale_at(moment: int = MIDWAY) -> float:
+    """B_simple at a checkpoint, without bias from the sequences that stand for the text.
+
+    Parameters
+    ----------
+    moment : int, optional
+        Steps before the checkpoint; the middle one stands for whole runs.
 
     Returns
     -------
     float
         In sequences.
+
+    Raises
+    ------
+    ValueError
+        For steps without a checkpoint.
     """
-    point = one_step()[MIDWAY, "", 0]
-    return point["trace of noise"][0] / point["squared gradient"][0]
+    moments = sorted({moment for moment, *_ in one_step()})
+    if moment not in moments:
+        raise ValueError(f"moment must be one of {', '.join(map(str, moments))} steps; got {moment}")
+    point = one_step()[moment, "", 0]
+    squared, noise = point["squared gradient"][0], point["trace of noise"][0]
+    trace, signal = two_batch_moments(np.sqrt(squared + noise), np.sqrt(squared), 1, POPULATION)
+    return float(trace / signal)
 
 
 def _ends(length: int, best: TunedRate) -> Array:
