@@ -131,8 +131,10 @@ def test_the_transformer_is_found_where_it_was_run():
 def test_runs_of_the_book_join_the_range_at_equal_steps():
     """Muon's fall from 256 to 1024 is below what the law has, and in the range where it was run."""
     here = {"batch_size": 256, "learning_rate": 1.0, "noise_scale": evidence.NOISE_SCALE}
-    steps, loss = (lrbs.plan("muon", to=1024, fixed=fixed, **here).targets[0] for fixed in ("steps", "loss"))
-    assert steps.range[0] < 0.252 / 0.36 < loss.range[0]
+    steps, examples = (
+        lrbs.plan("muon", to=1024, fixed=fixed, **here).targets[0] for fixed in ("steps", "examples")
+    )
+    assert steps.range[0] < 0.252 / 0.36 < examples.range[0]
     assert "runs of this book" in steps.reason
 
 
@@ -150,7 +152,7 @@ def test_range_covers_the_runs_of_this_book():
                 to=new,
                 learning_rate=rates[old],
                 noise_scale=evidence.NOISE_SCALE,
-                fixed="loss" if optimizer != "adam" else "steps",  # the runs themselves are left out
+                fixed="examples" if optimizer != "adam" else "steps",  # the runs themselves are left out
             ).targets[0]
             inside.append(made.range[0] <= rates[new] <= made.range[1])
         missed[optimizer] = len(pairs) - sum(inside)

@@ -32,9 +32,11 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).with_name("recorded")
+#: Files of the recorded tables, by name.
 TABLES = {"runs": "runs.csv", "one_step": "one_step.csv", "horizon": "horizon.csv"}
+#: The recipe of the table "horizon".
 WALK = "AdamW from a checkpoint"
-# What runs are compared at, in the chapter and in plans.
+#: What runs are compared at, in the chapter and in plans: arguments of `best_rates`.
 HELD_FIXED: dict[str, dict[str, Any]] = {
     "steps": {"steps": 256},
     "examples": {"sequences": 2**14},
