@@ -156,8 +156,8 @@ def the_transformer_rises_and_stays(figure: Figure, rule: str, size: int) -> Non
 
 SENTENCES = {
     "Lines: the best rate of one step": lines_come_from_one_point,
-    "Points: the best constant rates of forty real steps": points_have_two_errors_and_one_unit,
-    "For three optimisers also the best peak rates": the_transformers_are_those_recorded,
+    "Points: the best constant rates of forty steps": points_have_two_errors_and_one_unit,
+    "For three optimisers also those of a small transformer": the_transformers_are_those_recorded,
     "Up to B = 64 SGD's runs stay near times n": sgd_stays_near_times_n,
     "SignSGD's, Adam's and Muon's rise about as times √n or slower": others_rise_as_a_root_or_slower,
     "At B = 1024 the law of one step": the_law_misses_at_1024,

@@ -23,6 +23,7 @@ FOLDERS = (
     "chapters",
     "docs",
     "examples",
+    "experiments",
     "lrbs",
     "tests",
     "tools",
