@@ -18,7 +18,7 @@ export VECLIB_MAXIMUM_THREADS ?= 1
 # made by several chapters at once, which then warn.
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
-.PHONY: book test browser benchmarks experiments lab chapters pdf links format requirements clean torch alone shuffled portable killed mutants package dist
+.PHONY: book test browser benchmarks experiments lab chapters pdf links format requirements clean torch alone portable killed mutants package dist
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.
 book: chapters
@@ -26,24 +26,21 @@ book: chapters
 	@$(RUN) tools/archive.py
 	@echo "Open file://$(CURDIR)/_build/html/index.html"
 
-# Linter, formatter and type checker; then unit tests, doctests and every cell of every chapter, strictly.
+# Linter, formatter and type checker; then unit tests, doctests and every cell of every chapter, strictly. No test
+# may need another: with SEED=7, or another number, all but the cells run in an order that the seed gives.
 test: $(INSTALLED)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --ignore tests/browser lrbs tests chapters \
-	  $(wildcard assignments)
+	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --ignore tests/browser \
+	  $(if $(SEED),--random-order-bucket global --random-order-seed $(SEED)) lrbs tests chapters $(wildcard assignments)
 
 # PyTorch, an oracle of a few tests; they are left out, with a word at the end, where it is not installed.
 torch: $(TORCH)
 
-# No test may need another: each file by itself, and all in an order that a seed gives.
-SEED ?= $(shell date +%s)
+# Each file of tests by itself.
 alone: $(INSTALLED)
 	@for file in tests/test_*.py; do echo $$file; $(RUN) -m pytest --quiet --no-header $$file || exit 1; done
-shuffled: $(INSTALLED)
-	@echo "make shuffled SEED=$(SEED)"
-	$(RUN) -m pytest -n 2 --random-order-bucket global --random-order-seed $(SEED) --ignore tests/browser lrbs tests
 
 # Tests and chapters once for each kind of processor that this one can play, with one thread and with two.
 portable: $(INSTALLED)
@@ -70,7 +67,7 @@ dist: $(INSTALLED)
 
 # Every page, figure and link of the built site in Chromium; skipped, with a word why, where there is none.
 browser: book
-	$(RUN) -m pytest -n 2 --dist loadgroup tests/browser
+	$(RUN) -m pytest -n 2 tests/browser
 
 # The whole book in one file, _build/book.pdf, printed by Chromium.
 pdf: book

@@ -19,8 +19,9 @@ collect_ignore_glob = [] if find_spec("torch") else ["lrbs/torch/[!_]*.py"]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Cells of notebooks compare their outputs as tools.outputs does."""
+    """Cells of notebooks keep their order, and compare their outputs as tools.outputs does."""
     if isinstance(item, IPyNbCell):
+        item.add_marker(pytest.mark.random_order(disabled=True))
         plain = item.sanitize
 
         def sanitize(text: object) -> object:

@@ -7,10 +7,13 @@ they fail instead.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NoReturn
 
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tools.browser import SITE, chromium, served
 
@@ -34,17 +37,29 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
+@cache
 def names() -> list[str]:
     """Every page of the built site, by its address; not those that only lead on."""
     pages = (path for path in SITE.rglob("*.html") if 'http-equiv="refresh"' not in path.read_text("utf-8"))
     return sorted(path.relative_to(SITE).as_posix() for path in pages)
 
 
+class ByPage(LoadScopeScheduling):
+    """Tests of one page share a visit, so they go to one process, like those of a module."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, test = nodeid.partition("::")
+        page = re.search(r"(chapters/.*|search)\.html", test)
+        return page[1] if page else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByPage:
+    config.option.loadscopereorder = False
+    return ByPage(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one page share a visit, so they go to one process, like those of a module; long ones first."""
-    for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        item.add_marker(pytest.mark.xdist_group(parameters.get("visit", item.path.stem)))
+    """Long ones first."""
     items.sort(key=lambda item: item.path.stem not in ("test_lab", "test_pdf", "test_fonts"))
 
 

@@ -161,7 +161,7 @@ def as_number(text: str) -> float:
     return float("nan") if text == "–" else float(text.translate(SUPERSCRIPTS).replace("×10", "e"))
 
 
-@pytest.mark.parametrize(("visit", "figure"), FIGURES, indirect=["visit"])
+@pytest.mark.parametrize(("visit", "figure"), FIGURES, indirect=["visit"], scope="module")
 def test_sliders_move_what_is_drawn_to_what_was_computed(visit: Visit, figure: str) -> None:
     drawn = Drawn(visit, figure)
     drawn.check()
