@@ -39,9 +39,13 @@ def soup(path: Path) -> BeautifulSoup:
 
 
 def pages() -> list[Path]:
-    """All pages in the order of the contents: each names the next."""
+    """All pages in the order of the contents: each names the next in its head."""
+
+    def head(path: Path) -> BeautifulSoup:
+        return BeautifulSoup(path.read_text("utf-8").partition("<body")[0], "html.parser")
+
     found = [FIRST]
-    while (following := soup(found[-1]).find("link", rel="next")) is not None:
+    while (following := head(found[-1]).find("link", rel="next")) is not None:
         found.append((found[-1].parent / str(following["href"])).resolve())
     return found
 
