@@ -19,6 +19,7 @@ CURVES = {
     "scatter": np.array([1.2e-3, 2.1e-3, 2.5e-3, 2.6e-3, 2.4e-3, 2.6e-3, 3e-3]),
     "falls": np.array([1e-3, 2e-3, 3e-3, 3.3e-3, 3e-3, 2.5e-3, 2e-3]),
     "constant": np.full(7, 3e-4),
+    "one": np.ones(7),  # no logarithm of which has a last bit
     "power": 1e-4 * np.sqrt(SIZES),
 }
 
@@ -29,6 +30,7 @@ CURVES = {
         ("scatter", TOO_SHARP, NO_LEVEL),
         ("falls", FALLS, FALLS),
         ("constant", NO_RISE, NO_RISE),
+        ("one", NO_RISE, NO_RISE),
         ("power", NO_LEVEL, NO_LEVEL),
     ],
 )

@@ -69,7 +69,8 @@ def run(kernel: str, threads: int, part: str) -> Run:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "--quiet", "-n", "2", "--dist", "loadscope"]
+        workers = max(1, (os.cpu_count() or 1) // threads)  # threads that wait for each other's core crawl
+        command = [sys.executable, "-m", "pytest", "--quiet", "-n", str(workers), "--dist", "loadscope"]
         command += ["--nbval-current-env", f"--junitxml={report}", *PARTS[part]]
         status = subprocess.run(command, cwd=ROOT, env=environment(kernel, threads)).returncode
         cases = list(ET.parse(report).iter("testcase")) if report.exists() else []

@@ -282,14 +282,15 @@ class _Search:
         (_, slope), power = self.line(logs)
         arch, bent = self.line(logs, logs**2)
         what, n, flat = f"these {self.B.size} points", self.B.size, self.line()[1]
-        bent, peak = max(bent, n * ROUNDING**2), -arch[1] / (2 * arch[2]) if arch[2] < 0 else np.inf
+        bent, last = max(bent, n * ROUNDING**2), logs.max()
+        peak = min(-arch[1] / (2 * arch[2]), last) if arch[2] < 0 else last
         # A corner levels off too, faster than any exponent; it has as many unknowns as an arch.
         corner = min(self.line(np.minimum(logs, at))[1] for at in _axis(np.sort(logs)[[1, -1]], 99))
         better = n * np.log(max(min(self.least, corner), n * ROUNDING**2) / bent)
         curved = n > 3 and (flat / bent - 1) * (n - 3) / 2 > fdtri(2, n - 3, 0.99)
         # In units of the scatter.
-        fallen = -arch[2] * (logs.max() - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))
-        if logs.min() < peak < logs.max() and curved and better > FALLS and fallen > FALLEN:
+        fallen = -arch[2] * (last - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))
+        if logs.min() < peak < last and curved and better > FALLS and fallen > FALLEN:
             raise ValueError(
                 f"learning_rate must not fall again; that of {what} peaks near B = {np.exp(peak):.3g}, and "
                 "an arch fits far better than what levels off, smoothly or at a corner: fit the rising side"

@@ -19,7 +19,7 @@ from tools.browser import ROOT
 PATIENCE = 90_000  # milliseconds: a kernel starts, and imports what a chapter needs
 RUN = 600_000  # milliseconds: a whole chapter
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-RUN_TO_THE_END = ("epsilon", "muon", "elsewhere")  # curves; figures that a kernel draws; real data
+RUN_TO_THE_END = ("epsilon", "muon", "noise-scale")  # curves; figures that a kernel draws; real data
 WARNING = ", ".join(
     [
         *(".text-yellow-600", ".text-red-500", ".text-red-600", ".text-red-700", ".bg-red-50"),  # of MyST
