@@ -20,16 +20,17 @@ MODES = [(width, scheme) for width in WIDTHS for scheme in SCHEMES]
 # Structure is the same in light and dark, colours are the same for all widths.
 STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # A target that axe cannot measure is "incomplete"; with other fonts it may be one that is too small.
-# A formula is hundreds of elements, all alike to axe: past the first ones a letter stands for each, as large.
+# A formula is hundreds of elements without a letter that axe sees: past the first few a word stands for each,
+# as large, so that its contrast is measured.
 AXE = """async (rules) => {
-  const formulas = [...document.querySelectorAll("mjx-container")].slice(20);
+  const formulas = [...document.querySelectorAll("mjx-container")].slice(3);
   const sizes = formulas.map((formula) => formula.getBoundingClientRect());
   const parts = formulas.map((formula) => [...formula.childNodes]);
   formulas.forEach((formula, i) => {
-    const letter = document.createElement("span");
-    letter.textContent = "x";
-    letter.style = `display: inline-block; width: ${sizes[i].width}px; height: ${sizes[i].height}px`;
-    formula.replaceChildren(letter);
+    const word = document.createElement("span");
+    word.textContent = "xy";
+    word.style = `display: inline-block; width: ${sizes[i].width}px; height: ${sizes[i].height}px`;
+    formula.replaceChildren(word);
   });
   const { violations, incomplete } = await axe.run(document, { runOnly: rules });
   formulas.forEach((formula, i) => formula.replaceChildren(...parts[i]));
