@@ -30,16 +30,7 @@ def real_array(
     Tensors of PyTorch are taken as they are: bfloat16, on a device, with gradients to come. `hint` says what
     to do about entries that are not finite; where they may be, `finite` is False.
     """
-    try:
-        array = np.asarray(_unwrapped(value))
-        if array.dtype.kind not in "biufO":
-            kind = "complex numbers" if array.dtype.kind == "c" else f"entries of type {array.dtype}"
-            raise TypeError(kind)
-        array = array.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} must be an array of real numbers; got {type(value).__name__}: {error}"
-        ) from None
+    array = value if type(value) is np.ndarray and value.dtype == np.float64 else _converted(value, name)
     if ndim is not None:
         allowed = (ndim,) if isinstance(ndim, int) else ndim
         if array.ndim not in allowed:
@@ -52,6 +43,20 @@ def real_array(
             f"{array[tuple(bad[0])]} at {bad[0].tolist()}{hint and '; ' + hint}"
         )
     return array
+
+
+def _converted(value: Any, name: str) -> Array:
+    """Anything that holds real numbers, as an array of float64."""
+    try:
+        array = np.asarray(_unwrapped(value))
+        if array.dtype.kind not in "biufO":
+            kind = "complex numbers" if array.dtype.kind == "c" else f"entries of type {array.dtype}"
+            raise TypeError(kind)
+        return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be an array of real numbers; got {type(value).__name__}: {error}"
+        ) from None
 
 
 def _unwrapped(value: Any) -> Any:

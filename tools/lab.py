@@ -37,6 +37,10 @@ STARTS = """() => {  // a short run shows its stars for a blink
   const observer = new MutationObserver(() => look() && observer.disconnect());
   observer.observe(document.body, { subtree: true, childList: true, characterData: true });
 }"""
+OPEN = """async (name) => {
+  for (const document of [...jupyterapp.shell.widgets("main")]) document.dispose();  // and asks nothing
+  await jupyterapp.commands.execute("docmanager:open", { path: name });
+}"""
 STOP_KERNELS = """async () => {
   const headers = { "X-XSRFToken": document.cookie.match(/_xsrf=([^;]*)/)[1] };
   for (const { id } of await (await fetch("/api/sessions")).json())
@@ -90,6 +94,7 @@ def served(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "jupyter", "lab", str(folder / "book"), "--no-browser", "--allow-root"]
     command += ["--log-level=ERROR", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += ["--IdentityProvider.token="]  # it listens to this machine alone, and not for long
+    command += ["--expose-app-in-browser"]
     own = {"JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
@@ -101,9 +106,15 @@ def served(folder: Path) -> Iterator[str]:
             server.wait(timeout=30)
 
 
-def open_chapter(page: Any, address: str, cells: int) -> None:
-    """Go to a notebook with that many cells, and wait until all of its text is set."""
-    page.goto(address)
+def open_chapter(page: Any, address: str, name: str, cells: int) -> None:
+    """Open a notebook of so many cells in the place of what was open, and wait until all of its text is set.
+
+    JupyterLab itself, which takes longer than a notebook, is loaded once for a window.
+    """
+    if page.url.startswith(address):
+        page.evaluate(OPEN, name)
+    else:
+        page.goto(f"{address}{name}?reset")
     page.wait_for_function(TEXT_IS_SET, arg=cells)
 
 

@@ -37,6 +37,7 @@ def decay_keeps_its_time_scale() -> Rows:
         before = after = 1.0
         for _ in range(32_000):
             before *= 1 - 3e-4 * 0.1
+        decay = decay_for_time_scale(0.1, 3e-4, new_rate, growth)
         for _ in range(round(32_000 / growth)):
-            after *= 1 - new_rate * decay_for_time_scale(0.1, 3e-4, new_rate, growth)
+            after *= 1 - new_rate * decay
         yield near(f"share of the weights left, {name}", after, before, tolerance=2e-4)

@@ -109,10 +109,11 @@ def steps_to_loss(
     for step, current in enumerate(runs.path(limit)):
         if step == 0 or (step % every and step != limit):
             continue
+        waiting, now = np.isinf(reached), last.copy()
         with np.errstate(divide="ignore"):
-            now = np.log(runs.loss(current))
+            now[waiting] = np.log(runs.loss(current[waiting]))
         width = step - (step - 1) // every * every
-        crossing = (now <= np.log(goal)) & np.isinf(reached)
+        crossing = waiting & (now <= np.log(goal))
         share = (last[crossing] - np.log(goal)) / (last[crossing] - now[crossing])
         reached[crossing] = step - width + width * share
         last = now

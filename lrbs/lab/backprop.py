@@ -17,10 +17,11 @@ Layer = tuple[Array, Array]
 def forward(layers: list[Layer], columns: Array) -> tuple[list[Array], Array]:
     """What enters each layer, and the logits."""
     inputs = [columns]
-    for W, b in layers[:-1]:
-        inputs.append(np.tanh(W @ inputs[-1] + b))
-    W, b = layers[-1]
-    return inputs, W @ inputs[-1] + b
+    for W, b in layers:
+        z = W @ inputs[-1]
+        z += b
+        inputs.append(z if len(inputs) == len(layers) else np.tanh(z, out=z))
+    return inputs, inputs.pop()
 
 
 def softmax(logits: Array, targets: Array) -> tuple[Array, Array]:
@@ -35,9 +36,13 @@ def softmax(logits: Array, targets: Array) -> tuple[Array, Array]:
 def errors(layers: list[Layer], columns: Array, targets: Array) -> tuple[list[Array], list[Array]]:
     """What enters each layer, and the derivative of each sample's loss by what leaves it before tanh."""
     inputs, logits = forward(layers, columns)
-    deltas = [softmax(logits, targets)[0] - targets]
+    p, _ = softmax(logits, targets)
+    p -= targets
+    deltas = [p]
     for (W, _), a in zip(layers[:0:-1], inputs[:0:-1], strict=True):
-        deltas.insert(0, (transposed(W) @ deltas[0]) * (1 - a**2))
+        back = transposed(W) @ deltas[0]
+        back *= 1 - a**2
+        deltas.insert(0, back)
     return inputs, deltas
 
 

@@ -152,6 +152,8 @@ def laid_out(gradients: Any) -> Any:
 
 def _one(item: Any) -> Any:
     """The arrays of the parameters end to end, for a gradient that comes as these; anything else as it is."""
+    if isinstance(item, np.ndarray):  # nearly always, and this comes for each gradient
+        return item
     named = isinstance(item, Mapping)
     parts = list(item.values()) if named else item
     if not isinstance(parts, list | tuple):
@@ -172,7 +174,7 @@ def gradient_blocks(gradients: ArrayLike | Iterable[ArrayLike], *, finite: bool 
     size = None
     for item in gradients:
         vector = _one(item)
-        if vector is item and isinstance(item, list | tuple) and len(item) > 1 and hasattr(item[0], "shape"):
+        if isinstance(vector, list | tuple) and vector is item and len(item) > 1 and hasattr(item[0], "shape"):
             raise ValueError(
                 f"gradients must not come as lists of {len(item)} vectors of one length: numpy.stack makes a "
                 "block of that many gradients of them, numpy.concatenate one gradient"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from math import isfinite
 
 import numpy as np
@@ -98,7 +98,7 @@ class _Sums:
     def __init__(self) -> None:
         self.seen, self.second = 0, 0.0
         self.total, self.length = np.zeros(0), 0.0  # the sum of all gradients, and its square
-        self.waiting, self.scatter = (0.0, 0.0), [0.0, 0.0, 0.0]  # two variances, their covariance between
+        self.waiting, self.scatter = (0.0, 0.0), (0.0, 0.0, 0.0)  # two variances, their covariance between
         self.weight = self.squares = 0.0  # of the pairs, and of the squares of their weights
 
     def add(self, gradient: Array) -> None:
@@ -109,7 +109,7 @@ class _Sums:
         for x, total in _pieces(gradient, self.total):
             square += x.dot(x)
             product += x.dot(total)
-            np.add(total, x, out=total)
+            total += x
         if not isfinite(square + product):
             real_array(gradient, f"gradient {self.seen}")
         square, product = float(square), float(product)
@@ -129,9 +129,9 @@ class _Sums:
         elif k > 2:
             # What each adds to tr(Sigma) and to |g|^2; half a squared difference is a variance.
             trace, square = self.waiting[0] - adds[0], (self.waiting[1] - adds[1]) / k
-            weight = float(k - 1) ** 3
-            for place, product in enumerate((trace * trace, trace * square, square * square)):
-                self.scatter[place] += weight * product / 2
+            weight, (tt, ts, ss) = float(k - 1) ** 3, self.scatter
+            half = weight / 2
+            self.scatter = tt + half * trace**2, ts + half * trace * square, ss + half * square**2
             self.weight, self.squares = self.weight + weight, self.squares + weight**2
 
     def _carefully(self, gradient: Array, k: int) -> tuple[float, float]:
@@ -144,10 +144,9 @@ class _Sums:
         return apart, along
 
 
-def _pieces(gradient: Array, total: Array) -> Iterator[tuple[Array, Array]]:
+def _pieces(gradient: Array, total: Array) -> list[tuple[Array, Array]]:
     """Both in pieces that fit the processor's cache."""
     if gradient.size <= PIECE:
-        yield gradient, total
-        return
-    for start in range(0, gradient.size, PIECE):
-        yield gradient[start : start + PIECE], total[start : start + PIECE]
+        return [(gradient, total)]
+    parts = (slice(start, start + PIECE) for start in range(0, gradient.size, PIECE))
+    return [(gradient[part], total[part]) for part in parts]

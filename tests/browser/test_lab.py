@@ -94,7 +94,7 @@ def chapter(request: pytest.FixtureRequest, place: tuple[Any, str]) -> Iterator[
     """One of them, open as it is stored: the page and the notebook."""
     page, address = place
     notebook = nbformat.read(request.param, as_version=4)
-    lab.open_chapter(page, f"{address}{request.param.name}?reset", len(notebook.cells))
+    lab.open_chapter(page, address, request.param.name, len(notebook.cells))
     yield page, notebook
     lab.stop_kernels(page)
 
@@ -168,7 +168,7 @@ def test_links_open_what_they_name(place: tuple[Any, str], link: str, tab: str, 
     page, address = place
     name = "one-step" if tab == "mean-field.ipynb" else "status-quo"
     path = ROOT / "chapters" / f"{name}.ipynb"
-    lab.open_chapter(page, f"{address}{path.name}?reset", len(nbformat.read(path, as_version=4).cells))
+    lab.open_chapter(page, address, path.name, len(nbformat.read(path, as_version=4).cells))
     page.locator(".jp-Notebook a.link").filter(has_text=re.compile(link)).first.click()
     page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-current").get_by_text(tab).wait_for()
     if text:
