@@ -174,7 +174,12 @@ def gradient_blocks(gradients: ArrayLike | Iterable[ArrayLike], *, finite: bool 
     size = None
     for item in gradients:
         vector = _one(item)
-        if isinstance(vector, list | tuple) and vector is item and len(item) > 1 and hasattr(item[0], "shape"):
+        if (
+            isinstance(vector, list | tuple)
+            and vector is item
+            and len(item) > 1
+            and hasattr(item[0], "shape")
+        ):
             raise ValueError(
                 f"gradients must not come as lists of {len(item)} vectors of one length: numpy.stack makes a "
                 "block of that many gradients of them, numpy.concatenate one gradient"
