@@ -10,7 +10,9 @@ from lrbs.noise_scale import (
     L1,
     NoiseScaleEstimate,
     Nuclear,
+    noise_scale_from_batch_sizes,
     noise_scale_from_samples,
+    noise_scale_from_two_batches,
     noise_scale_from_workers,
     noise_scales,
     sign_alignment_floor,
@@ -291,6 +293,29 @@ def test_neither_the_unit_of_the_gradient_nor_the_size_of_the_scale_matters(unit
     assert str(estimate).startswith(f"noise scale {scale:g} samples")
     lost = NoiseScaleEstimate(unit * scale, 0.01 * unit, unit**2 * shape)
     assert str(lost).startswith("noise scale not resolved: above ")
+
+
+def test_parts_that_are_alike_are_no_measurement(rng):
+    """Averaged over workers before, or of the same data: tr(Sigma) is what rounding leaves."""
+    steps = np.repeat(1 + rng.standard_normal((20, 1, 50)), 4, axis=1)
+    norms = np.linalg.norm(steps[:, 0], axis=1)
+    single = norms.astype(np.float32) * (1 + 1e-7)
+    for estimate in (
+        noise_scale_from_workers(steps, 8),
+        noise_scale_from_workers(steps / 3 + steps / 7, 8),
+        noise_scale_from_two_batches(norms, norms, 8, 64),
+        noise_scale_from_two_batches(norms, single, 16384, 65536, unit="tokens"),
+        noise_scale_from_batch_sizes(np.stack([norms, norms * (1 + 1e-16), norms], axis=1), [8, 16, 64]),
+    ):
+        assert "the parts are alike" in estimate.contradiction and not estimate.resolved
+        with pytest.raises(ValueError, match="taken before they are averaged over workers"):
+            estimate.simple_noise_scale  # noqa: B018
+
+
+def test_little_noise_is_not_none(rng):
+    """One part in ten thousand of each number, which single samples resolve."""
+    low, high = noise_scale_from_samples(1 + 1e-4 * rng.standard_normal((500, 100))).interval()
+    assert low < 1e-8 < high < 1.1e-8
 
 
 def test_no_noise_and_no_gradient():

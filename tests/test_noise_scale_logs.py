@@ -200,6 +200,42 @@ def test_intervals_of_momentum_cover(signal, rng):
 
 
 # ------------------------------------------------------------------------------------------ refusals
+def test_a_full_memory_says_that_more_steps_bring_nothing(rng):
+    """Two memories of steps that do not resolve |g|^2; without forgetting more steps always help."""
+    short, endless = RunningNoiseScale(decay=0.9), RunningNoiseScale()
+    for step in range(20):
+        assert step < 2 or step == 19 or "memory is full" not in short.estimate.note
+        for running in (short, endless):
+            running.add(1e4 + rng.standard_normal(), 0.1 + 5 * (-1) ** step)
+    assert short.full and not endless.full
+    assert not short.estimate.resolved
+    assert "memory is full" in str(short) and "memory is full" not in str(endless)
+
+
+def test_norms_the_wrong_way_round_or_of_a_sum(rng):
+    """An average is shorter than what it averages; PyTorch's buffer, the sum, is never shorter."""
+    gradients = 0.05 + rng.standard_normal((2000, 400))
+    m, averages = np.zeros(400), []
+    for g in gradients:
+        m = 0.9 * m + 0.1 * g
+        averages.append(np.linalg.norm(m))
+    m, g = np.array(averages)[200:], np.linalg.norm(gradients, axis=1)[200:]
+    low, high = noise_scale_from_momentum(m, g, 0.9, 8).interval()
+    assert low < 8 / 0.05**2 < high
+    for first, second in ((g, m), (10 * m, g), (g, g)):
+        with pytest.raises(ValueError, match="in this order, and is the first of the average, 1 - momentum"):
+            noise_scale_from_momentum(first, second, 0.9, 8)
+
+
+def test_one_number_repeated_has_no_error_to_go_by():
+    estimate = noise_scale_from_update_rms(np.full(400, 0.3), 0.9, 8)
+    assert "one number at all steps" in str(estimate)
+    level = np.sqrt(0.1 / 1.9)
+    below = noise_scale_from_update_rms(level * (1 - np.linspace(0.1, 0.2, 400)), 0.9, 8)
+    with pytest.raises(ValueError, match="without learning rate and weight decay"):
+        below.simple_noise_scale  # noqa: B018
+
+
 def test_refusals():
     steps = np.ones(400)
     for call, message in (
@@ -219,7 +255,10 @@ def test_refusals():
         (lambda: RunningNoiseScale().add(1.0, [1.0]), "squared_gradient must be a number"),
         (lambda: noise_scale_from_momentum(steps, steps[1:], 0.9, 8), "same steps; got 400, 399"),
         (lambda: noise_scale_from_momentum(steps[:170], 2 * steps[:170], 0.9, 8), "at least 174 steps"),
-        (lambda: noise_scale_from_momentum(2 * steps, steps, 0.9, 8), "ratio must be below 1"),
+        (
+            lambda: noise_scale_from_momentum(2 * steps, steps, 0.9, 8),
+            "in this order, and is the first of the average",
+        ),
         (lambda: noise_scale_from_update_rms(steps, 0.9, 8), "rms must be below 1"),
         (lambda: noise_scale_from_update_rms(-steps, 0.9, 8), "update_rms must be positive"),
         (lambda: noise_scale_from_update_rms(steps / 2, 0.9, 0), "batch_size must be positive"),

@@ -200,8 +200,26 @@ def test_without_a_noise_scale_the_range_is_wider_and_says_so():
     for optimizer, share in (("sgd", 0.7), ("signsgd", 0.7), ("muon", 0.8)):
         known, unknown = target(optimizer, **NOISE), target(optimizer)
         assert known.range[1] / known.range[0] < share * unknown.range[1] / unknown.range[0]
-    assert any("Without a noise scale" in note for note in target().notes)
+    assert any("it is wider for it" in note for note in target("sgd").notes)
+    assert any("leaves it so or narrows it" in note for note in target().notes)
     assert not any("Without a noise scale" in note for note in target(**NOISE).notes)
+
+
+@pytest.mark.parametrize("fixed", ["examples", "loss"])
+@pytest.mark.parametrize("to", [64, 300, 2048, 8192])
+def test_adamw_has_room_at_any_noise_scale_and_no_jumps(fixed, to):
+    """What is assumed of the corner narrows what sweeps did without a break, to no less than scatters."""
+    scales, alone = np.geomspace(1, 1e6, 300), target(to=to, fixed=fixed)
+    made = [target(to=to, fixed=fixed, noise_scale=scale) for scale in scales]
+    ranges = np.log([each.range for each in made])
+    assert (np.diff(ranges).ravel() > 2 * np.log(evidence.MARGIN) - 0.03).all()
+    assert abs(np.diff(ranges, axis=0)).max() < 1.01 * np.diff(np.log(scales)).max()
+    at_odds = ["contradicts" in each.reason for each in made]
+    assert 0 < sum(at_odds) < 300 or to in (64, 300)
+    for each, odd in zip(made, at_odds, strict=True):
+        if not odd:  # as the note says
+            assert alone.range[0] <= each.range[0] * (1 + 1e-9)
+            assert each.range[1] <= alone.range[1] * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "signsgd", "adamw"])
@@ -256,6 +274,18 @@ def test_sweeps_count_tokens():
 
 
 # ------------------------------------------------------------------------------- what the run costs
+def test_samples_are_taken_for_sequences_and_told_so():
+    """A sample may be an image: how many tokens it is stands in no sweep."""
+    said = "samples are taken to be as long"
+    made = target(unit="samples")
+    assert rule(made, "public sweeps").applies is None
+    assert any(said in note for note in made.notes)
+    known = target(unit="samples", sequence_length=1024)
+    assert rule(known, "public sweeps").applies is True
+    assert not any(said in note for note in known.notes)
+    assert not any("as long" in note for note in target("sgd", unit="samples").notes)
+
+
 def test_steps_and_examples_by_what_is_fixed():
     steps = (1 + 900 / 2048) / (1 + 900 / 256)
     made = target(fixed="loss", **NOISE)
@@ -347,7 +377,7 @@ def test_three_runs_settle_it():
     low, middle, high = made.trial_rates
     assert (low, high) == made.range
     assert middle == pytest.approx(math.sqrt(low * high))
-    assert made.trial_steps == 250 + 5 * 40
+    assert made.trial_steps == 250 + 2 * 40
 
 
 # --------------------------------------------------------------------------- where noise scales are from
@@ -374,6 +404,7 @@ def test_an_estimate_brings_its_interval():
         lrbs.plan("adamw", **RUN, to=2048, noise_scale=vague)
 
 
+UNKNOWN = {"estimate": None, "low": 0.0, "high": None, "resolved": False}
 LINE = {
     "step": 100,
     "batch_size": 256,
@@ -396,7 +427,7 @@ def write(path, *lines):
 def test_a_log_says_what_is_not_said(tmp_path):
     log = write(
         tmp_path / "run.jsonl",
-        LINE | {"noise_scale": {"estimate": None, "low": 0.0, "high": None, "resolved": False}},
+        LINE | {"noise_scale": UNKNOWN},
         LINE | {"learning_rate": 3e-4},
         LINE | {"step": 300},
     )
@@ -409,6 +440,13 @@ def test_a_log_says_what_is_not_said(tmp_path):
     with log.open("a") as stream:
         stream.write('{"step": 400, "noi')  # killed while writing
     assert lrbs.plan(to=2048, log=log).request == lrbs.plan(to=2048, log=log).request
+
+
+def test_a_log_that_begins_again_is_that_of_the_last_run(tmp_path):
+    """Appended to by a second run, which diverged from a higher rate before."""
+    first, second = LINE | {"learning_rate": 1.0, "contradiction": "contradicted"}, LINE | {"step": 50}
+    log = write(tmp_path / "run.jsonl", first, second)
+    assert lrbs.plan(to=2048, log=log) == lrbs.plan(to=2048, log=write(tmp_path / "one.jsonl", second))
 
 
 def test_a_log_in_tokens(tmp_path):
@@ -440,6 +478,12 @@ def test_a_log_without_a_noise_scale_has_the_update_rms(tmp_path):
         ),
         ([LINE | {"noise_scale": {"estimate": 5e3, "low": 0.0, "high": None}}], "not known at all"),
         ([LINE | {"noise_scale": 900}], "must be an object"),
+        (
+            [LINE | {"noise_scale": UNKNOWN, "contradiction": "contradicted: the parts are alike"}],
+            "the parts are alike, at step 100: more steps will not mend that. Are the parts independent",
+        ),
+        ([LINE | {"noise_scale": UNKNOWN, "note": "the memory is full: take"}], "at all; the memory is full"),
+        ([LINE | {"noise_scale": UNKNOWN}], "let the monitor run on.*in place of the log"),
         ([[1, 2], LINE], "line 1: a list"),
         ([], "it is empty"),
         ([{"step": 1}], "optimizer is missing, and the log does not hold it"),

@@ -12,9 +12,10 @@ from lrbs.validation import Array, fraction, positive
 __all__ = ["NoiseScaleEstimate"]
 
 FAR = 4.0  # standard errors below zero
+ROUNDING = 1e-12  # share of |g|^2 below which tr(Sigma) is none
 CAUSES = (
-    "more steps will not mend that. Are the parts independent draws at one set of weights, losses means "
-    "(or reduction='sum' said), batch sizes right, and all norms of gradients before clipping?"
+    "Are the parts independent draws at one set of weights, taken before they are averaged over workers, "
+    "losses means (or reduction='sum' said), batch sizes right, and all norms of gradients before clipping?"
 )
 
 
@@ -39,6 +40,8 @@ class NoiseScaleEstimate:
         Of a test whether the model fits, where an estimator has one; else nan.
     note : str
         What else there is to know, printed with the estimate.
+    causes : str
+        What to look for where the data contradict the model.
     """
 
     trace: float
@@ -49,6 +52,7 @@ class NoiseScaleEstimate:
     skipped: int = 0
     p_value: float = np.nan
     note: str = ""
+    causes: str = CAUSES
 
     @property
     def trace_se(self) -> float:
@@ -88,7 +92,7 @@ class NoiseScaleEstimate:
             mend, from a `contradiction`, which they never do.
         """
         if self.contradiction:
-            raise ValueError(f"{self.contradiction}: {CAUSES}")
+            raise ValueError(f"{self.contradiction}: more steps will not mend that. {self.causes}")
         for name, value, error, bad in (
             ("|g|^2", self.squared_gradient, self.squared_gradient_se, self.squared_gradient <= 0),
             ("tr(Sigma)", self.trace, self.trace_se, self.trace < 0),
@@ -106,9 +110,13 @@ class NoiseScaleEstimate:
 
         Both numbers are squares. An estimate as far below zero as chance brings it once in thirty thousand
         times (four standard errors; by Student's t, for the degrees of freedom that there are) is none:
-        parts are not independent draws at one set of weights, or something else than was said.
+        parts are not independent draws at one set of weights, or something else than was said. Nor have
+        independent draws a tr(Sigma) that is nothing beside |g|^2 but rounding.
         """
         limit = self._quantile(float(ndtr(FAR)))
+        if abs(self.trace) + limit * self.trace_se < ROUNDING * self.squared_gradient:
+            ratio = self.trace / self.squared_gradient
+            return f"contradicted: the parts are alike (tr(Sigma)/|g|^2 is {ratio:.2g})"
         for name, value, error in (
             ("tr(Sigma)", self.trace, self.trace_se),
             ("|g|^2", self.squared_gradient, self.squared_gradient_se),
@@ -163,8 +171,8 @@ class NoiseScaleEstimate:
 
     @property
     def resolved(self) -> bool:
-        """Whether the 95 % interval ends: |g|^2 is positive beyond its error."""
-        return bool(np.isfinite(self.interval()[1]))
+        """Whether the 95 % interval ends: |g|^2 is positive beyond its error, and nothing contradicts it."""
+        return bool(np.isfinite(self.interval()[1])) and not self.contradiction
 
     def _quantile(self, share: float) -> float:
         """Of Student's t, for the degrees of freedom that there are."""
@@ -201,7 +209,7 @@ class NoiseScaleEstimate:
         low, high = self.interval()
         notes = f"{self.skipped} left out" if self.skipped else "", self.note
         more = "".join(f"; {note}" for note in notes if note)
-        if np.isfinite(high):
+        if self.resolved:
             point, least, most = (short_number(x) for x in (self.point_estimate, low, high))
             return f"noise scale {point} {self.unit}, {least} to {most} (95 %){more}"
         if self.contradiction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -15,6 +16,15 @@ from lrbs.noise_scale.gradients import SKIP
 from lrbs.validation import Array, positive, real_array
 
 __all__ = ["noise_scale_from_momentum", "noise_scale_from_update_rms"]
+
+OF_NORMS = (
+    "Is the first norm that of the normalised average, (1 - momentum) times a buffer that keeps the sum, "
+    "momentum right, and are both of gradients before clipping, or both after?"
+)
+OF_RMS = (
+    "Is it the RMS of updates without learning rate and weight decay, after both averages have settled, over "
+    "coordinates that have gradients, and beta1 right?"
+)
 
 # Parts of a log for the jackknife: at most so many, each at least so many memories of the average long.
 _PARTS = 20
@@ -60,16 +70,28 @@ def noise_scale_from_momentum(
     Raises
     ------
     ValueError
-        Logs of unequal length, or shorter than nine memories (1 + momentum)/(1 - momentum).
+        Logs of unequal length, or shorter than nine memories (1 + momentum)/(1 - momentum); an average that
+        is longer than what it averages.
     """
     (m, g), skipped = _logs(skip_nonfinite, momentum_norms=momentum_norms, gradient_norms=gradient_norms)
     size = float(positive(batch_size, "batch_size", ndim=0))
 
     def moments(squares: Array) -> Array:
-        signal = float(signal_from_momentum_ratio(np.sqrt(squares[0] / squares[1]), momentum))
+        signal = signal_of_norms(squares[0] ** 0.5, squares[1] ** 0.5, momentum)
         return squares[1] / (1 + signal) * np.array([size, signal])
 
-    return _read(np.stack([m**2, g**2], axis=1), moments, momentum, unit, skipped)
+    return _read([m, g], moments, momentum, unit, skipped, OF_NORMS)
+
+
+def signal_of_norms(momentum_norm: float, gradient_norm: float, momentum: float) -> float:
+    """B / B_simple from both norms, or an error that says what else they may be."""
+    if momentum_norm >= gradient_norm:
+        raise ValueError(
+            "momentum_norms must be below gradient_norms: an average is shorter than what it averages; got "
+            f"{momentum_norm:g} and {gradient_norm:g}. Are they in this order, and is the first of the "
+            "average, 1 - momentum times a buffer that keeps the sum, as PyTorch's SGD has it?"
+        )
+    return float(signal_from_momentum_ratio(momentum_norm / gradient_norm, momentum))
 
 
 def noise_scale_from_update_rms(
@@ -115,7 +137,7 @@ def noise_scale_from_update_rms(
     def moments(squares: Array) -> Array:
         return np.array([size, float(signal_from_update_rms(np.sqrt(squares[0]), beta1, beta2))])
 
-    return _read(rms[:, None] ** 2, moments, beta1, unit, skipped)
+    return _read([rms], moments, beta1, unit, skipped, OF_RMS)
 
 
 def _logs(skip: bool, **logs: ArrayLike) -> tuple[list[Array], int]:
@@ -130,9 +152,15 @@ def _logs(skip: bool, **logs: ArrayLike) -> tuple[list[Array], int]:
 
 
 def _read(
-    squares: Array, moments: Callable[[Array], Array], momentum: float, unit: str, skipped: int
+    logs: list[Array],
+    moments: Callable[[Array], Array],
+    momentum: float,
+    unit: str,
+    skipped: int,
+    causes: str,
 ) -> NoiseScaleEstimate:
-    """Moments of the mean over steps, with the jackknife over stretches of the log."""
+    """Moments of the mean square over steps, with the jackknife over stretches of the logs."""
+    squares = np.stack(logs, axis=1) ** 2
     length = ceil(_MEMORIES / ema_noise_factor(momentum))
     parts = min(_PARTS, len(squares) // length)
     if parts < 3:
@@ -143,4 +171,7 @@ def _read(
     stretches = np.array_split(squares, parts)
     left_out = [np.concatenate(stretches[:k] + stretches[k + 1 :]).mean(axis=0) for k in range(parts)]
     rest = np.array([moments(mean) for mean in left_out])
-    return jackknife(moments(squares.mean(axis=0)), rest, unit, skipped)
+    found = jackknife(moments(squares.mean(axis=0)), rest, unit, skipped)
+    if np.ptp(squares, axis=0).any():
+        return replace(found, causes=causes)
+    return replace(found, causes=causes, note="one number at all steps: how far it is off cannot be told")

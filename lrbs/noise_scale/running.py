@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from lrbs.validation import Array, positive, real_array
 
 __all__ = ["RunningNoiseScale", "noise_scale_from_two_batches", "two_batch_moments"]
 
+ALIKE = 1e-6  # share of a square below which two differ by single precision's rounding alone
 ROUNDING = 1e-9  # share of a variance below which two memories are one
 
 
@@ -59,6 +61,7 @@ def two_batch_moments(
         raise ValueError(f"small_batch_size must be below big_batch_size; got {pair}")
     small = (read_norms(small_norm, "small_norm", skip=skip_nonfinite) * batch_mean(b, reduction)) ** 2
     big = (read_norms(big_norm, "big_norm", skip=skip_nonfinite) * batch_mean(B, reduction)) ** 2
+    small = np.where(abs(small - big) < ALIKE * big, big, small)
     return np.asarray((small - big) / (1 / b - 1 / B)), np.asarray((B * big - b * small) / (B - b))
 
 
@@ -184,11 +187,20 @@ class RunningNoiseScale:
         trace, square = self._means[0].tolist()
         estimate = NoiseScaleEstimate(trace, square, covariance, self.unit, effective - 1, self.skipped)
         value, error = self.drift
-        if not abs(value) > 3 * error:
-            return estimate
-        (N, D), (n, d) = self._means
-        read = f"read {short_number(n * D / (N * d))} times that" if min(n, d) > 0 else "do not resolve it"
-        return replace(estimate, note=f"late: recent steps {read}")
+        if abs(value) > 3 * error:
+            (N, D), (n, d) = self._means
+            read = (
+                "do not resolve it" if min(n, d) <= 0 else f"read {short_number(n * D / (N * d))} times that"
+            )
+            return replace(estimate, note=f"late: recent steps {read}")
+        if self.full and not estimate.resolved and not estimate.contradiction:
+            return replace(estimate, note="the memory is full: take a longer one, or larger batches")
+        return estimate
+
+    @property
+    def full(self) -> bool:
+        """Whether the memory holds six sevenths of what it can: more steps hardly add data."""
+        return self.decay < 1 and bool(self._weight[0] * (1 - self.decay) > 1 - math.exp(-2))
 
     @property
     def drift(self) -> Drift:

@@ -225,12 +225,12 @@ def _worth(request: Request, new: float) -> str:
 
 
 def _trial_steps(settings: Sequence[Setting]) -> float | None:
-    """Past the warm-up, and five memories of the second average."""
+    """Past the warm-up, and two memories of the second average."""
     by_name = {setting.name: setting.value for setting in settings}
     warmup, beta2 = by_name.get("warm-up"), by_name.get("beta2")
     if warmup is None and beta2 is None:
         return None
-    return math.ceil((warmup or 0) + 5 * (memory_steps(beta2) if beta2 is not None else 0))
+    return math.ceil((warmup or 0) + 2 * (memory_steps(beta2) if beta2 is not None else 0))
 
 
 def _notes(request: Request, new: float, from_file: bool) -> list[str]:
@@ -242,7 +242,12 @@ def _notes(request: Request, new: float, from_file: bool) -> list[str]:
     ]
     if from_file:
         notes.append("That rate is the highest in the log: a schedule moves it.")
-    if scale is None:
+    if scale is None and request.family == "adam" and request.fixed != "steps":
+        notes.append(
+            "Without a noise scale the range has all that the public sweeps did; one that agrees with them "
+            "leaves it so or narrows it."
+        )
+    elif scale is None:
         notes.append("Without a noise scale no law of one step can narrow the range: it is wider for it.")
     elif not scale.has_interval:
         notes.append(
@@ -261,6 +266,12 @@ def _notes(request: Request, new: float, from_file: bool) -> list[str]:
         notes.append(
             "By the laws the smaller batch is always the thriftier; the public sweeps, at a fixed number of "
             "tokens, have a best batch all the same."
+        )
+    told = request.sequence_length is not None or request.unit == "tokens"
+    if request.family == "adam" and request.fixed != "steps" and not told:
+        notes.append(
+            f"The public sweeps counted sequences of 2048 tokens, and {request.unit} are taken to be as "
+            "long: sequence_length says otherwise."
         )
     if request.family == "adam" and request.fixed == "examples":
         low, high = (end(sweep.best_batch for sweep in step_law()) for end in (min, max))

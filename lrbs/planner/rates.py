@@ -79,18 +79,7 @@ def rate_range(request: Request, new: float) -> tuple[float, float, str]:
     one_step = _widened(_over(request, new, law, REACH))
     why = f"{'SGD' if request.family == 'gradient' else 'the sign law'}, {width}"
     if request.family == "adam" and request.fixed != "steps":
-        sweeps = _from_sweeps_of(request, new)
-        at_equal_examples, reason = (float(sweeps.low), float(sweeps.high)), "what the public sweeps did"
-        if known:
-            corner = _widened(_over(request, new, _corner_of, REACH))
-            low, high = max(corner[0], at_equal_examples[0]), min(corner[1], at_equal_examples[1])
-            near = f"a corner within a factor of {REACH:g} of the noise scale"
-            narrower = (low, high) != at_equal_examples
-            reason += f", {'narrowed by' if narrower else 'which fits'} {near}"
-            if low >= high:  # the evidence is at odds: let the runs decide
-                low, high = min(corner[0], at_equal_examples[0]), max(corner[1], at_equal_examples[1])
-                reason += "; the two contradict each other, and the range holds both"
-            at_equal_examples = low, high
+        at_equal_examples, reason = _at_equal_examples(request, new)
         if request.fixed == "examples":
             return *at_equal_examples, reason
         one_step = _hull(one_step, at_equal_examples)
@@ -101,6 +90,27 @@ def rate_range(request: Request, new: float) -> tuple[float, float, str]:
     if runs:
         why += f"; and what runs of this book did ({', '.join(rule.name for rule in runs)})"
     return *one_step, f"{why}, and {100 * (MARGIN - 1):.0f} % beyond for what best rates scatter"
+
+
+def _at_equal_examples(request: Request, new: float) -> tuple[tuple[float, float], str]:
+    """What the sweeps did, as far as a corner near the noise scale allows it.
+
+    Where that corner lies is assumed. So it rules out nothing that best rates scatter about the centre of the
+    sweeps, and where it lies beyond all that they did, the range reaches to it.
+    """
+    sweeps, reason = _from_sweeps_of(request, new), "what the public sweeps did"
+    centre, lowest, highest = (float(rate) for rate in sweeps)
+    if request.noise_scale is None:
+        return (lowest, highest), reason
+    corner = _widened(_over(request, new, _corner_of, REACH))
+    low, high = max(corner[0], lowest), min(corner[1], highest)
+    near = f"a corner within a factor of {REACH:g} of the noise scale"
+    if low > high:
+        reason += f", and on to {near}, which contradicts them: the runs decide"
+    else:
+        reason += f", {'which fits' if (low, high) == (lowest, highest) else 'narrowed by'} {near}"
+    inner = max(centre / MARGIN, lowest), min(centre * MARGIN, highest)
+    return (min(low, high, inner[0]), max(low, high, inner[1])), reason
 
 
 # ---------------------------------------------------------------------------------------- the rules
@@ -253,6 +263,8 @@ def _sweeps(request: Request, new: float) -> Rule:
         "loss": (None, "they hold examples fixed; the nearest evidence there is"),
         "steps": (False, "they hold examples fixed, not steps"),
     }[request.fixed]
+    if applies and request.unit == "samples" and request.sequence_length is None:
+        applies, because = None, "how many tokens a sample has was not said: taken for 2048"
     known = ", placed by size and tokens" if request.parameters is not None else ""
     assumption = f"ten sweeps of language models{known}, betas kept, cosine to the end"
     return Rule("public sweeps", centre, low, high, applies, assumption, because, "literature")

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.laws.update_rms import signal_from_momentum_ratio, signal_from_update_rms
+from lrbs.laws.update_rms import signal_from_update_rms
 from lrbs.noise_scale import NoiseScaleEstimate, noise_scale_from_momentum, noise_scale_from_update_rms
+from lrbs.noise_scale.estimate import CAUSES
+from lrbs.noise_scale.logs import signal_of_norms
 from lrbs.validation import fraction, non_negative, positive, real_array
 
 __all__ = ["NoiseScale", "Request", "from_log", "noise_scale_of"]
@@ -159,12 +161,7 @@ def _from_norms(request: Request, momentum_norms: ArrayLike, gradient_norms: Arr
     if m.size > 1 or g.size > 1:
         estimate = noise_scale_from_momentum(m, g, request.momentum, request.batch_size)
         return _resolved(estimate, "the norms of momentum and gradient")
-    if m[0] >= g[0]:
-        raise ValueError(
-            "momentum_norms are |m| and |g|, in this order, and an average over time is the shorter; "
-            f"got {m[0]:g} and {g[0]:g}"
-        )
-    signal = float(signal_from_momentum_ratio(m[0] / g[0], request.momentum))
+    signal = signal_of_norms(m[0], g[0], request.momentum)
     what = f"|m| / |g| = {m[0] / g[0]:.3g}"
     return _from_signal(request, signal, what, "the norms of momentum and gradient")
 
@@ -191,7 +188,8 @@ def from_log(
     """Parameters of a request from a log of JSON lines, below those that are given, and its noise scale.
 
     The last line that holds a key counts; for the learning rate, which a schedule moves, the highest does.
-    A last line that is cut off, as a run that is killed leaves it, is passed over.
+    Where steps go back another run begins, and those before it do not count. A last line that is cut off, as
+    a run that is killed leaves it, is passed over.
     """
     found: dict[str, Any] = {}
     lines = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -204,6 +202,8 @@ def from_log(
             if number == len(lines) > 1:
                 break
             raise ValueError(f"{path} must hold one JSON object a line; line {number}: {error}") from None
+        if entry.get("step", 0) < found.get("step", 0):
+            found = {}
         rates = [e["learning_rate"] for e in (found, entry) if e.get("learning_rate") is not None]
         found.update({name: value for name, value in entry.items() if value is not None})
         if rates:
@@ -237,11 +237,18 @@ def _logged_scale(path: str | Path, found: Mapping[str, Any]) -> NoiseScale | No
         )
     ends = [logged.get(name) for name in ("estimate", "low", "high")]
     value, low, high = (np.nan if number is None else float(number) for number in ends)
+    without = "A plan without it takes optimizer, batch and learning rate in place of the log"
+    if found.get("contradiction"):
+        raise ValueError(
+            f"the noise scale in {path} is {found['contradiction']}, at step {step}: more steps will not "
+            f"mend that. {CAUSES} {without}"
+        )
     if not (logged.get("resolved", True) and np.isfinite([value, low, high]).all()):
         bound = f"known to be above {low:.3g}" if 0 < low < np.inf else "not known at all"
+        more = found.get("note") or "let the monitor run on, or take larger batches"
         raise ValueError(
-            f"the noise scale in {path} is not resolved at its last step, {step}: it is {bound}. Let the "
-            "monitor run on, or average over larger batches"
+            f"the noise scale in {path} is not resolved at its last step, {step}: it is {bound}; {more}. "
+            f"{without}"
         )
     drifts = ", where it drifts" if found.get("lagging") else ""
     return NoiseScale(value, low, high, f"the log, step {step}{drifts}")

@@ -88,11 +88,14 @@ class NoiseReport:
         dict
             Numbers, words and None alone.
         """
+        used = self.noise_scale
         return {
             "step": self.step,
             "batch_size": self.batch_size if isfinite(self.batch_size) else None,
             "unit": self.unit,
-            "noise_scale": _plain(self.noise_scale),
+            "noise_scale": _plain(used),
+            "contradiction": used.contradiction if used else "",
+            "note": used.note if used else "",
             "noise_scale_recent": _plain(self.recent),
             "noise_scale_long": _plain(self.long),
             "lagging": self.lagging,
