@@ -1,6 +1,7 @@
 """Every check runs and passes, notices a wrong formula, and reports no error that it did not measure."""
 
 import ast
+import builtins
 import dataclasses
 import functools
 import inspect
@@ -80,12 +81,53 @@ def calls(name: str) -> Iterator[tuple[str, ast.Call]]:
                 yield f"{path.name}:{node.lineno}", node
 
 
-def test_no_constant_stands_where_an_error_is_reported() -> None:
-    for place, call in calls("Evidence"):
-        errors = [word.value for word in call.keywords if word.arg == "error"] + call.args[2:3]
-        for error in errors:
-            names = [node for node in ast.walk(error) if isinstance(node, ast.Name)]
-            assert names, f"{place}: the error {ast.unparse(error)} is not measured"
+def errors_reported(module: str) -> Iterator[ast.expr]:
+    """What stands in a module for an error: given to Evidence, or returned by a check; no texts."""
+    for node in ast.walk(ast.parse(module)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Evidence":
+            yield from [word.value for word in node.keywords if word.arg == "error"] + node.args[2:3]
+        elif isinstance(node, ast.FunctionDef) and node.returns and ast.unparse(node.returns) == "Rows":
+            helpers = [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef)][1:]
+            others = {inner for helper in helpers for inner in ast.walk(helper)}
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Return) and inner.value and inner not in others:
+                    parts = inner.value.elts if isinstance(inner.value, ast.Tuple) else [inner.value]
+                    yield from (part for part in parts if not is_text(part))
+
+
+def is_text(value: ast.expr) -> bool:
+    return isinstance(value, ast.JoinedStr) or isinstance(getattr(value, "value", None), str)
+
+
+def is_measured(error: ast.expr) -> bool:
+    """Whether something of the check comes into it, and not only numbers and functions of them."""
+    names = {node.id for node in ast.walk(error) if isinstance(node, ast.Name)}
+    return bool(names - {"np", "math", *dir(builtins)})
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_no_constant_stands_where_an_error_is_reported(path: Path) -> None:
+    for error in errors_reported(path.read_text(encoding="utf-8")):
+        assert is_measured(error), f"{path.name}:{error.lineno}: {ast.unparse(error)} is not measured"
+
+
+@pytest.mark.parametrize(
+    ("end", "measured"),
+    [
+        ("return 0.02", [False]),
+        ("return 0.02, 'B = 4'", [False]),
+        ("return 'B = 4', -float(np.hypot(0.1, 0.2))", [False]),
+        ("Evidence(kind, rows, 0.02)", [False]),
+        ("Evidence(kind, rows, error=0.02)", [False]),
+        ("return errors.max(), f'B = {size}'", [True]),
+        ("return f'B = {size}'", []),
+        ("def half(x):\n        return 0.5\n    return half(row.relative)", [True]),
+        ("return", []),
+    ],
+)
+def test_constants_are_told_from_what_is_measured(end: str, measured: list[bool]) -> None:
+    sample = f"@check('approximation')\ndef some_check() -> Rows:\n    yield row\n    {end}\n"
+    assert [is_measured(error) for error in errors_reported(sample)] == measured
 
 
 @pytest.mark.parametrize("kind", ["Comparison", "stated", "missed"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import linregress
 
 from lrbs import LocalModel, Preconditioned, expected_step, fit_power_saturation, saturation
 from lrbs.laws import (
@@ -67,6 +68,7 @@ def test_a_fit_prints_its_intervals_and_widens_them():
     (a, b), (c, d) = (fit.interval(level)["noise_scale"] for level in (0.5, 0.99))
     assert c < a < fit.noise_scale < b < d
     assert "exponent 0." in str(fit_power_saturation(SIZES, CURVE**0.5))
+    assert fit.interval()["exponent"] == pytest.approx((1, 1))
     assert fit.limit_se < 0.1 * fit.limit and fit.scatter == pytest.approx(0.03, rel=0.5)
 
 
@@ -77,6 +79,26 @@ def test_an_interval_that_does_not_end_says_so():
     found = fit.interval(0.99999)
     assert 0 <= found["noise_scale"][0] < fit.noise_scale < found["noise_scale"][1] == np.inf
     assert found["limit"][1] == np.inf > fit.interval()["limit"][1]
+
+
+@pytest.mark.parametrize(("power", "least", "most"), [(-0.1, 80, 100), (0, 0, 13), (0.5, 0, 0)])
+def test_a_fall_is_told_from_scatter(power, least, most, rng):
+    """Of 100 curves with 10 % of scatter; of constants one in twenty falls, by construction."""
+    found = 0
+    for _ in range(100):
+        try:
+            fit_saturation(SIZES, SIZES**power * np.exp(0.1 * rng.standard_normal(11)))
+        except ValueError as refusal:
+            found += "falls, power -0." in str(refusal)
+    assert least <= found <= most
+
+
+def test_a_refusal_tells_the_power_and_its_error(rng):
+    """As an ordinary regression has them."""
+    curve = SIZES**-0.3 * np.exp(0.1 * rng.standard_normal(11))
+    found = linregress(np.log(SIZES), np.log(curve))
+    with pytest.raises(ValueError, match=rf"falls, power {found.slope:.2g} ± {found.stderr:.2g}: there"):
+        fit_power_saturation(SIZES, curve)
 
 
 def test_implied_noise_scale_inverts_saturation():

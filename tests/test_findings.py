@@ -49,6 +49,11 @@ def test_an_erratum_of_an_equation_differs_from_one_beside_it():
     assert next(e for e in checks.errata() if "d1 to" in e.where).ids == ("10542.d1", "10542.d3")
 
 
+def test_a_row_of_the_formula_index_leads_to_each_erratum_of_the_author():
+    for erratum in checks.errata():
+        assert erratum.hand != "author" or set(erratum.ids) & set(formulas), erratum.where
+
+
 def test_the_articles_and_the_other_hands_are_told_apart():
     for erratum in checks.errata():
         derivation = re.match(r"10542\.d\d", erratum.where)

@@ -95,6 +95,25 @@ def test_what_is_missing_is_said_in_one_sentence(url: str, tmp_path: Path) -> No
     assert run_alone(cell, tmp_path / "all").returncode == 0
 
 
+ON_COLAB = """import sys
+sys.modules["google.colab"] = None
+class Shell:
+    def run_line_magic(self, name, line):
+        print(name, line)
+get_ipython = Shell
+"""
+
+
+def test_colab_installs_from_an_address_and_without_one_says_what_to_install() -> None:
+    """The archive does not lie beside a chapter there: pip would fail, and the imports after it."""
+    with_address = run_alone(ON_COLAB + colab.prepared(notebook(), URL).cells[1].source)
+    assert with_address.stdout == 'pip install --quiet {" ".join(missing)}\n' and not with_address.stderr
+    without = run_alone(ON_COLAB + colab.prepared(notebook(), "").cells[1].source)
+    error = without.stderr.strip().splitlines()[-1]
+    assert error == "ModuleNotFoundError: this chapter needs more: %pip install lrbs-book.zip"
+    assert not without.stdout
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_chapters_import_what_they_say(path: Path) -> None:
     """What their first cell names, NumPy, SciPy, the standard library, and IPython, which runs them."""

@@ -10,6 +10,7 @@ from lrbs import fit_tradeoff
 from lrbs.tradeoff import steps
 
 SIZES = np.geomspace(8, 8192, 11)
+NOISE = np.exp(0.1 * np.array([1, -1, 2, -2, 0, 1, 0, -1, 1, 0, -2]))
 
 
 @given(min_steps=st.floats(1, 1e6), noise_scale=st.floats(20, 3000))
@@ -155,15 +156,89 @@ def test_each_interval_is_made_of_its_own_error(rng):
 @pytest.mark.parametrize(
     ("runs", "message"),
     [
-        (1e5 / SIZES, "fall as 1/B throughout"),
-        (1e5 / SIZES**1.1, "these fall as 1/B throughout"),
-        (np.full(11, 100.0), "do not fall with the batch size"),
-        (SIZES, "do not fall with the batch size"),
+        (1e5 / SIZES, "as budgets do.* far below the critical batch size, .* add larger batches"),
+        (1e5 / SIZES * NOISE, "fall as 1/B throughout, as equal budgets of examples do.* add larger batches"),
+        (1e5 / SIZES**1.1, r"as B to the power -1\.1, .* between -1 and 0: look at the rates"),
+        (np.full(11, 100.0), "as budgets do.* far above the critical batch size, .* add smaller batches"),
+        (100 / NOISE, "do not fall with the batch size, nor do equal budgets of steps.* add smaller batches"),
+        (SIZES, "as B to the power 1, .* between -1 and 0: look at the rates"),
     ],
 )
-def test_data_without_both_limits_are_refused(runs, message):
+@pytest.mark.parametrize("error", [None, 0.2])
+def test_data_without_both_limits_are_refused(runs, message, error):
     with pytest.raises(ValueError, match=message):
-        fit_tradeoff(SIZES, runs)
+        fit_tradeoff(SIZES, runs, relative_error=error)
+
+
+POWERS = 2.0 ** np.arange(5, 13)
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        np.round(4e4 / POWERS),
+        np.ceil(4e4 / POWERS),  # the last batch is rounded up: a trend of half a step
+        10 * np.ceil(50_000 / POWERS),  # or the last of each of ten epochs, 6 % at the largest
+        3e5 / POWERS * [1.02, 0.98, 0.97, 1.03, 1.0, 0.99, 1.03, 0.99],
+    ],
+)
+def test_budgets_that_scatter_or_were_rounded_are_recognised(runs):
+    both = "all examples B S agree within .* do not rise .* as budgets do.* If these did run to one loss"
+    with pytest.raises(ValueError, match=both):
+        fit_tradeoff(POWERS, runs)
+    with pytest.raises(ValueError, match=r"all steps agree within .* do not fall .* as budgets do"):
+        fit_tradeoff(POWERS, runs * POWERS)
+
+
+@pytest.mark.parametrize(("error", "least", "most"), [(None, 15, 60), (0.01, 0, 12)])
+def test_far_below_the_critical_batch_size_a_refusal_or_an_interval_that_holds_it(error, least, most, rng):
+    """Examples that rise by 5 % over the batch sizes, known to 1 %: often resolved."""
+    sizes, held, refused = np.geomspace(16, 64, 5), [], 0
+    for _ in range(200):
+        runs = steps(sizes, 1000, 1000) * np.exp(0.01 * rng.standard_normal(5))
+        try:
+            low, high = fit_tradeoff(sizes, runs, relative_error=error).interval()["critical_batch_size"]
+        except ValueError as refusal:
+            assert "as budgets do" in str(refusal) and "far below the critical" in str(refusal)
+            refused += 1
+        else:
+            held.append(low < 1000 < high)
+    assert least <= refused <= most
+    assert np.mean(held) > 0.95 - 4 * np.sqrt(0.95 * 0.05 / len(held))
+
+
+def test_errors_that_are_given_decide_whether_examples_rise():
+    sizes = np.geomspace(16, 64, 5)
+    runs = steps(sizes, 1000, 1000) * [1.002, 0.999, 0.998, 1.003, 1]
+    assert fit_tradeoff(sizes, runs, relative_error=0.003).critical_batch_size == pytest.approx(1000, rel=0.1)
+    with pytest.raises(ValueError, match="do not rise with B"):
+        fit_tradeoff(sizes, runs, relative_error=0.03)
+
+
+@pytest.mark.parametrize("scatter", [0.01, 0.1, 0.2])
+@pytest.mark.parametrize("every", [1, 3])
+def test_what_shows_both_limits_is_never_taken_for_budgets(scatter, every, rng):
+    for _ in range(100):
+        runs = steps(SIZES, 500, 256) * np.exp(scatter * rng.standard_normal(11))
+        fit_tradeoff(SIZES[::every], runs[::every])
+        fit_tradeoff(SIZES[::every], np.ceil(runs[::every] / 10) * 10)
+
+
+def test_steps_in_whole_thousands_are_no_rounding():
+    """S_min is as large as what all steps are multiples of."""
+    fit = fit_tradeoff([10, 20, 50], [101_000, 51_000, 21_000])
+    assert (fit.min_steps, fit.min_examples) == pytest.approx((1000, 1e6), rel=1e-4)
+
+
+def test_runs_that_did_not_arrive_tell_that_equal_examples_are_no_budget():
+    sizes = np.array([16, 23, 32, 45, 64, 1000, 4000])
+    runs = 1e6 / sizes * [1.02, 0.99, 1.01, 0.98, 1.02, 1, 1]
+    arrived = sizes < 100
+    with pytest.raises(ValueError, match="as budgets do"):
+        fit_tradeoff(sizes[arrived], runs[arrived])
+    runs[~arrived] = 3000
+    fit = fit_tradeoff(sizes, runs, arrived=arrived)
+    assert 1e6 / fit.critical_batch_size > 2000
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Give each chapter a first cell that says what is missing, where something is.
 
 A downloaded chapter needs lrbs and what draws its figures; the cell names what installs them. On Colab it
-installs them itself, from the address of the public repository in _config.yml, if there is one. Where nothing
-is missing it does nothing, and pages do not show it. Called by make chapters, which then executes the
-chapters that changed.
+installs them itself, from the address of the public repository in _config.yml; without one it only names them
+there too, for the archive does not lie beside a chapter that Colab opens. Where nothing is missing it does
+nothing, and pages do not show it. Called by make chapters, which then executes the chapters that changed.
 """
 
 import copy
@@ -25,17 +25,18 @@ NEEDS = {  # by what in the code of a chapter calls for them; NumPy and SciPy co
 }
 ARCHIVE = "lrbs-book.zip"
 WIDTH = 76 - len("needed = ")
-CELL = """import sys
-from importlib.util import find_spec
+CELL = """from importlib.util import find_spec
 
 needed = {needed}
 missing = [needed[name] for name in needed if not find_spec(name)]
-if missing and "google.colab" in sys.modules:
-    %pip install --quiet {{" ".join(missing)}}
-elif missing:  # pages of the book offer its archive, lrbs-book.zip
+if missing:  # pages of the book offer its archive, lrbs-book.zip
     raise ModuleNotFoundError(
         f"this chapter needs more: %pip install {{' '.join(missing)}}"
     )"""
+SAY = "if missing:  # pages of the book offer its archive, lrbs-book.zip"
+INSTALL_OR_SAY = """if missing and "google.colab" in sys.modules:
+    %pip install --quiet {" ".join(missing)}
+elif missing:"""
 
 
 def repository() -> str:
@@ -60,6 +61,8 @@ def prepared(notebook: Any, url: str) -> Any:
         in_one = f"{{{', '.join(pairs)}}}"  # as the formatter has it
         lines = "".join(f"    {pair},\n" for pair in pairs)
         source = CELL.format(needed=in_one if len(in_one) <= WIDTH else f"{{\n{lines}}}")
+        if url:
+            source = "import sys\n" + source.replace(SAY, INSTALL_OR_SAY)
         old = [cell for cell in notebook.cells if TAG in cell.metadata.get("tags", [])]
         new = nbformat.v4.new_code_cell(source, id=TAG, metadata={"tags": [TAG, "remove-cell"]})
         result.cells[1:1] = old if [cell.source for cell in old] == [source] else [new]

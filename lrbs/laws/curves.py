@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
-from scipy.special import fdtri
+from scipy.special import fdtri, stdtrit
 
 from lrbs.approximations import exact
 from lrbs.model import LocalModel
@@ -29,8 +29,8 @@ __all__ = [
 
 REACH = 7.0  # powers of e beyond the points, within which noise scales are searched
 GROW = 12  # doublings of the region of an interval
-FALLS = 8.0  # twice the logarithm of the likelihood, by which an arch must win
-FALLEN = 3.0  # standard deviations by which the arch must fall from its peak to the last batch size
+TURNS = 8.0  # twice the logarithm of the likelihood, by which a parabola must win
+FALLEN = 3.0  # standard deviations by which it must fall, after its peak or before its lowest point
 ROUNDING = 1e-9  # of a logarithm: scatter below it is none
 
 
@@ -182,9 +182,9 @@ def fit_power_saturation(
     Raises
     ------
     ValueError
-        If a simpler curve is not contradicted (F test at 95 %), and so no number exists: a constant (no
-        rise), a power of B (no level), an exponential of -1/B (a rise too sharp for any exponent); or if the
-        curve falls again. Three free numbers take many batch sizes: :func:`fit_saturation` takes fewer.
+        If the curve falls, all along or in part, or if a simpler one is not contradicted (95 %), and so no
+        number exists: a constant (no rise), a power of B (no level), an exponential of -1/B (a rise too
+        sharp for any exponent). Three free numbers take many batch sizes: :func:`fit_saturation` takes fewer.
     """
     return _Search(batch_size, learning_rate, None).fit(even_unresolved)
 
@@ -206,7 +206,7 @@ def fit_saturation(batch_size: ArrayLike, learning_rate: ArrayLike, exponent: fl
     Raises
     ------
     ValueError
-        If a constant or a power of B is not contradicted (F test at 95 %), or the curve falls again.
+        If the curve falls, all along or in part, or a constant or a power of B is not contradicted (95 %).
     """
     return _Search(batch_size, learning_rate, float(positive(exponent, "exponent", 0))).fit()
 
@@ -230,10 +230,8 @@ class _Search:
 
     def left(self, log_scale: Array, log_exponent: Array) -> tuple[Array, Array]:
         """ln limit, and the sum of squares, for each pair."""
-        shape = -np.exp(log_exponent)[..., None] * np.log1p(np.exp(log_scale)[..., None] / self.B)
-        gaps = self.y - shape
-        level = gaps.mean(axis=-1)
-        return level, np.sum((gaps - level[..., None]) ** 2, axis=-1)
+        gaps = self.y + np.exp(log_exponent)[..., None] * np.log1p(np.exp(log_scale)[..., None] / self.B)
+        return gaps.mean(axis=-1), self.B.size * gaps.var(axis=-1)
 
     def line(self, *columns: Array) -> tuple[Array, float]:
         """Coefficients and sum of squares of ln eta as a combination of columns."""
@@ -254,10 +252,9 @@ class _Search:
             rest = self.y + np.exp(log_exponent) * np.log1p(np.exp(log_scale) / self.B)
             return np.asarray(rest - rest.mean())
 
-        among = self.box[: 2 if self.free else 1]
-        margin = 1e-9 * (among[:, 1] - among[:, 0])
-        inside = np.clip(start[: len(among)], among[:, 0] + margin, among[:, 1] - margin)
-        found = least_squares(gaps, inside, bounds=(among[:, 0], among[:, 1]), xtol=1e-12, ftol=1e-12)
+        low, high = self.box[: self.numbers - 1].T
+        inside = np.clip(start[: low.size], low + 1e-9 * (high - low), high - 1e-9 * (high - low))
+        found = least_squares(gaps, inside, bounds=(low, high), xtol=1e-12, ftol=1e-12)
         return np.append(found.x, start[len(found.x) :]), float(np.sum(found.fun**2))
 
     def fit(self, even_unresolved: bool = False) -> SaturationFit:
@@ -265,51 +262,62 @@ class _Search:
         self.least = max(least, self.B.size * ROUNDING**2)
         if not even_unresolved:
             self.refuse()
-        level = float(self.left(*at)[0])
-        ratio, power = np.exp(at[0]) / self.B, np.exp(at[1])
+        limit, scale, power = (float(np.exp(log)) for log in (self.left(*at)[0], *at))
+        ratio = scale / self.B
         slopes = [np.ones_like(ratio), -power * ratio / (1 + ratio), -power * np.log1p(ratio)]
         used = np.stack(slopes[: self.numbers], axis=1)
-        covariance = np.zeros((3, 3))
-        within = np.linalg.inv(used.T @ used) * self.least / self.freedom
-        covariance[: self.numbers, : self.numbers] = within
-        limit, scale = float(np.exp(level)), float(np.exp(at[0]))
-        residuals = np.asarray(np.log(self.eta / power_saturation(self.B, limit, scale, float(power))))
-        return SaturationFit(limit, scale, float(power), covariance, residuals, self.freedom, self)
+        covariance = np.pad(np.linalg.inv(used.T @ used), (0, 3 - self.numbers)) * self.least / self.freedom
+        residuals = np.asarray(np.log(self.eta / power_saturation(self.B, limit, scale, power)))
+        return SaturationFit(limit, scale, power, covariance, residuals, self.freedom, self)
 
     def refuse(self) -> None:
         """Say why there is nothing to be fitted, if there is not."""
-        logs, allowed = np.log(self.B), self.threshold(0.95)
+        logs, allowed, n = np.log(self.B), self.threshold(0.95), self.B.size
+        what, least, flat = f"these {n} points", n * ROUNDING**2, self.line()[1]
         (_, slope), power = self.line(logs)
+        error = float(np.sqrt(max(power, least) / (n - 2) / n) / logs.std())
+        resolved, trend = abs(slope) > stdtrit(n - 2, 0.95) * error, f"{slope:.2g} ± {error:.2g}"
         arch, bent = self.line(logs, logs**2)
-        what, n, flat = f"these {self.B.size} points", self.B.size, self.line()[1]
-        bent, last = max(bent, n * ROUNDING**2), logs.max()
-        peak = min(-arch[1] / (2 * arch[2]), last) if arch[2] < 0 else last
-        # A corner levels off too, faster than any exponent; it has as many unknowns as an arch.
+        bent, falling = max(bent, least), logs.max() if arch[2] < 0 else logs.min()
+        turn = -arch[1] / (2 * arch[2]) if arch[2] else falling
+        # A corner levels off too, faster than any exponent; it has as many unknowns as a parabola.
         corner = min(self.line(np.minimum(logs, at))[1] for at in _axis(np.sort(logs)[[1, -1]], 99))
-        better = n * np.log(max(min(self.least, corner), n * ROUNDING**2) / bent)
+        better = n * np.log(max(min(self.least, corner), least) / bent)
         curved = n > 3 and (flat / bent - 1) * (n - 3) / 2 > fdtri(2, n - 3, 0.99)
-        # In units of the scatter.
-        fallen = -arch[2] * (last - peak) ** 2 / np.sqrt(bent / max(n - 3, 1))
-        if logs.min() < peak < last and curved and better > FALLS and fallen > FALLEN:
+        fallen = abs(arch[2]) * (falling - turn) ** 2 / np.sqrt(bent / max(n - 3, 1))  # over the scatter
+        turned = logs.min() < turn < logs.max() and curved and better > TURNS and fallen > FALLEN
+        if turned and (arch[2] < 0 or slope > 0 or not resolved):
+            when, does = ("again", "peaks") if arch[2] < 0 else ("at first", "is lowest")
             raise ValueError(
-                f"learning_rate must not fall again; that of {what} peaks near B = {np.exp(peak):.3g}, and "
-                "an arch fits far better than what levels off, smoothly or at a corner: fit the rising side"
+                f"learning_rate must not fall {when}; that of {what} {does} near B = {np.exp(turn):.3g}, and "
+                "a parabola fits far better than what levels off, smoothly or not: fit the rising side"
             )
-        if flat <= allowed or slope <= 0:
+        if flat <= least:
             raise ValueError(
-                f"learning_rate must rise with batch_size; a constant is not contradicted by {what}: the "
-                "noise scale may lie below all of them; add smaller batches or repeats"
+                f"learning_rate must rise with batch_size; that of {what} is {self.eta[0]:.3g} throughout, "
+                "without scatter: give the best of a search at each batch size, on a fine enough grid"
+            )
+        if resolved and slope < 0:
+            raise ValueError(
+                f"learning_rate must rise with batch_size; that of {what} falls, power {trend}: there is "
+                "no saturation to fit. Is each the best of its search, all of one optimiser? Those of Adam, "
+                "Muon or signs may fall beyond the noise scale or at equal examples: fit smaller batches"
+            )
+        if slope <= 0 or (flat <= allowed and not resolved):
+            raise ValueError(
+                f"learning_rate must rise with batch_size; a constant is not contradicted by {what}, power "
+                f"{trend}: the noise scale may lie below all of them; add smaller batches or repeats"
             )
         if power <= allowed:
             raise ValueError(
-                f"learning_rate must level off; a power of the batch size, {slope:.2g}, is not contradicted "
-                f"by {what}: the noise scale may lie above all of them; add larger batches or repeats"
+                f"learning_rate must level off; a power of the batch size, {trend}, is not contradicted by "
+                f"{what}: the noise scale may lie above all, or below if they hardly rise; add batches there"
             )
         if self.free and self.line(1 / self.B)[1] <= allowed:
             raise ValueError(
                 f"exponent is not resolved by {what}: they rise so sharply, or scatter so much, that any "
-                "large one will do, with a noise scale as small; fix it, fit_saturation(..., exponent=1) or "
-                "1/2, or add smaller batches"
+                "large one will do, with a noise scale as small; add smaller batches, or fix it at 1 or 1/2: "
+                "lrbs.laws.fit_saturation(..., exponent=1)"
             )
 
     def threshold(self, level: float) -> float:
@@ -327,23 +335,18 @@ class _Search:
             levels, sums = self.left(*np.meshgrid(*axes))
             inside = sums <= allowed
             columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
-            last = len(axes[1]) - 1
-            ends = np.array([[columns[0] == 0, columns[-1] == 160], [rows[0] == 0, rows[-1] == last]])
-            touched = ends & (box != self.box)
+            reached = [columns[0] == 0, columns[-1] == 160], [self.free and rows[0] == 0, rows[-1] == 160]
+            touched = np.array(reached) & (box != self.box)
             if not touched.any():
                 break
             box += touched * (box[:, 1] - box[:, 0])[:, None] * np.array([-1, 1])
         spread = np.sqrt((allowed - sums[inside]) / self.B.size)
         limits = np.array([(levels[inside] - spread).min(), (levels[inside] + spread).max()])
         ends = np.exp([limits, axes[0][columns[[0, -1]]], axes[1][rows[[0, -1]]]])
-        # At an end of what was searched nothing is known.
-        open_ends = np.array([[columns[0] == 0, columns[-1] == 160], [rows[0] == 0, rows[-1] == 160]])
-        ends[1:][open_ends & (box == self.box)] = np.nan
-        ends[1:] = np.where(np.isnan(ends[1:]), [0, np.inf], ends[1:])
-        if np.isinf(ends[1, 1]):
-            ends[0, 1] = np.inf
-        names = ("limit", "noise_scale", "exponent")
-        return {name: (float(a), float(b)) for name, (a, b) in zip(names, ends, strict=True)}
+        # Nothing is known at an end of what was searched, nor of the limit above the highest noise scale.
+        unknown = np.array(reached) & (box == self.box)
+        ends = np.where([[False, unknown[0, 1]], *unknown], [0, np.inf], ends)
+        return dict(zip(("limit", "noise_scale", "exponent"), map(tuple, ends.tolist()), strict=True))
 
 
 def _axis(ends: Array, points: int) -> Array:

@@ -112,7 +112,10 @@ class ScalarLaw:
         return self.step(batch_size).optimal_lr
 
     def loss_decrease(self, batch_size: ArrayLike) -> Array:
-        """max_loss_decrease / (1 + loss_scale/B): rises with B whatever the learning rate does.
+        """max_loss_decrease / (1 + loss_scale/B).
+
+        In this law, one ratio for all coordinates, it rises with B whatever the learning rate does; where
+        coordinates differ in their ratios it can fall.
 
         Parameters
         ----------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,10 +21,17 @@ __all__ = ["PredictedSteps", "TradeoffFit", "fit_tradeoff"]
 # Batch sizes this many powers of e beyond those measured are searched for the critical one.
 MARGIN = 7.0
 ALIKE = 0.02  # sizes, steps or examples that differ by less are one
+ROUNDED = 0.05  # scatter of examples or steps, up to which they may be one that was rounded
 DOUBTFUL = 0.01
 Mask = NDArray[np.bool_]
 ROUNDS = 100  # of what is missing from the curve and the curve from what is missing
 ROUNDING = 1e-9  # scatter of logarithms that is none
+BUDGETS = (
+    "Read off each loss curve when it first reached a loss that all can reach, with arrived=False for those "
+    "that did not; final losses alone give no critical batch size. If these did run to one loss, all lie far "
+)
+BELOW = "below the critical batch size, where steps fall as 1/B: add larger batches"
+ABOVE = "above the critical batch size, where steps no longer fall: add smaller batches"
 NEVER = "for a run that never reached the loss enter the steps that it ran, and False in arrived"
 
 
@@ -217,8 +226,8 @@ def fit_tradeoff(
     ------
     ValueError
         If the runs do not show both limits, steps that fall as 1/B and steps that no longer fall: then
-        one of the two numbers is not resolved by them. Runs of equal examples, or of equal steps, are told
-        apart: they are budgets, not runs to one loss.
+        one of the two numbers is not resolved by them. Runs of equal examples, or of equal steps, but for
+        scatter and rounding, may also be budgets and not runs to one loss: no fit tells the two apart.
 
     Examples
     --------
@@ -244,10 +253,10 @@ def fit_tradeoff(
             f"batch_size must hold several sizes for a curve; got {sizes.size} runs at one, {sizes.min():g}: "
             "add runs at sizes several times as large and as small"
         )
-    _refuse_budgets(sizes, S[there])
     errors = np.ones(B.size)
     if relative_error is not None:
         errors = errors * positive(relative_error, "relative_error")
+    _refuse_budgets(sizes, S[there], errors[there], relative_error is None, bool(there.all()))
     logs, missing = np.log(S), ~there
     unknown = relative_error is None and bool(missing.any())  # then the scatter decides what those runs weigh
 
@@ -264,10 +273,7 @@ def fit_tradeoff(
     deviance = np.sum(misfit(levels, grid, scatters) ** 2, axis=1)
     best = int(np.argmin(deviance + 2 * (there.sum() - 2) * np.log(scatters[:, 0])))
     if best in (0, len(grid) - 1):
-        limit = "do not fall with the batch size" if best == 0 else "fall as 1/B throughout"
-        raise ValueError(
-            f"steps must show both limits of the curve; these {limit}: add batch sizes beyond them"
-        )
+        _refuse_limit(sizes, S[there], errors[there], relative_error is None, best == 0)
     at, scatter = np.array([levels[best, 0], grid[best, 0]]), float(scatters[best, 0])
     for _ in range(ROUNDS if unknown else 1):
         found = least_squares(
@@ -344,19 +350,47 @@ def _booleans(arrived: ArrayLike, size: int) -> Mask:
     return there
 
 
-def _refuse_budgets(batch_size: Array, steps: Array) -> None:
+def _refuse_budgets(
+    batch_size: Array, steps: Array, errors: Array, estimated: bool, all_arrived: bool
+) -> None:
     """Equal examples or equal steps are what somebody set, not what runs needed."""
-    for what, values, limit in (
-        ("examples B S", batch_size * steps, "fall as 1/B throughout: add larger batches"),
-        ("steps", steps, "do not fall with the batch size: add smaller batches"),
+    # Steps that come by tens know no S_min below ten, but ten: the last batch of each epoch is rounded up.
+    unit = gcd(*(int(number) for number in steps)) if np.all(steps % 1 == 0) else 0
+    for what, values, x, turn, least, limit in (
+        ("examples B S", batch_size * steps, batch_size, "rise", 0.99 * unit, BELOW),
+        ("steps", steps, 1 / batch_size, "fall", 0.0, ABOVE),
     ):
-        if values.max() < (1 + ALIKE) * values.min():
-            raise ValueError(
-                f"steps must be those that runs to one loss needed; all {what} agree within "
-                f"{100 * (values.max() / values.min() - 1):.2g} %, as budgets do. Read off each loss curve "
-                "when it first reached a loss that all can reach, with arrived=False for those that did not; "
-                f"final losses alone give no critical batch size. If these did run to one loss, they {limit}"
-            )
+        how = f"all {what} agree within {100 * (values.max() / values.min() - 1):.2g} %"
+        if values.max() >= (1 + ALIKE) * values.min():
+            slope, error = _trend(x, values, values * errors, estimated)
+            # Runs that did not arrive tell of the other limit too.
+            if not all_arrived or np.std(np.log(values)) > ROUNDED or slope > max(error, least):
+                continue
+            how += f" and do not {turn} with B beyond scatter and rounding"
+        raise ValueError(
+            f"steps must be those that runs to one loss needed; {how}, as budgets do. {BUDGETS}{limit}"
+        )
+
+
+def _refuse_limit(batch_size: Array, steps: Array, errors: Array, estimated: bool, flat: bool) -> NoReturn:
+    """Say which limit the runs show, or that they go beyond it."""
+    power, error = _trend(np.log(batch_size), np.log(steps), errors, estimated)
+    how = f"fall as 1/B throughout, as equal budgets of examples do. {BUDGETS}{BELOW}"
+    if flat:
+        how = f"do not fall with the batch size, nor do equal budgets of steps. {BUDGETS}{ABOVE}"
+    if power > error or power < -1 - error:
+        how = (
+            f"go as B to the power {power:.2g}, where runs to one loss, each at its best learning rate, stay "
+            "between -1 and 0: look at the rates, and at the loss that each run reached"
+        )
+    raise ValueError(f"steps must show both limits of the curve; these {how}")
+
+
+def _trend(x: Array, y: Array, errors: Array, estimated: bool) -> tuple[float, float]:
+    """Slope of y against x, and what it must exceed to be one (t test at 95 %)."""
+    (slope, _), within = np.polyfit(x, y, 1, w=1 / errors, cov=True if estimated else "unscaled")
+    t = float(student.ppf(0.95, x.size - 2 if estimated else np.inf))
+    return float(slope), t * float(np.sqrt(within[0, 0]))
 
 
 def _slopes(batch_size: ArrayLike, noise_scale: float) -> Array:
