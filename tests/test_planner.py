@@ -395,6 +395,26 @@ def test_noise_scale_from_norms_and_from_the_update_rms():
     assert request.noise_scale.has_interval
 
 
+def test_an_estimate_brings_its_unit():
+    """Tokens are not taken for sequences."""
+    known = lrbs.noise_scale.NoiseScaleEstimate(900.0, 1.0, np.diag([9.0, 1e-2]) ** 2, "sequences")
+    in_tokens = known.converted("tokens", 2048)
+    assert target(noise_scale=in_tokens, sequence_length=2048).range == pytest.approx(
+        target(noise_scale=known, sequence_length=2048).range
+    )
+    with pytest.raises(ValueError, match="counts tokens and the plan sequences: give sequence_length"):
+        target(noise_scale=in_tokens)
+
+
+def test_an_interval_without_its_number_is_not_passed_over(tmp_path):
+    log = write(tmp_path / "run.jsonl", LINE)
+    with pytest.raises(ValueError, match="goes with a number as noise_scale"):
+        lrbs.plan(to=2048, log=log, noise_scale_interval=(700, 1200))
+    skipped = write(tmp_path / "skipped.jsonl", LINE | {"skipped": 70})
+    assert "70 steps skipped" in str(lrbs.plan(to=2048, log=skipped))
+    assert lrbs.plan("AdamW", **RUN, to=2048).request.optimizer == "adamw"
+
+
 def test_an_estimate_brings_its_interval():
     estimate = lrbs.NoiseScaleEstimate(900.0, 1.0, np.diag([30.0, 0.1]) ** 2)
     scale = lrbs.plan("adamw", **RUN, to=2048, noise_scale=estimate).request.noise_scale
@@ -445,7 +465,7 @@ def test_a_log_says_what_is_not_said(tmp_path):
 def test_a_log_that_begins_again_is_that_of_the_last_run(tmp_path):
     """Appended to by a second run, which diverged from a higher rate before."""
     first, second = LINE | {"learning_rate": 1.0, "contradiction": "contradicted"}, LINE | {"step": 50}
-    log = write(tmp_path / "run.jsonl", first, second)
+    log = write(tmp_path / "run.jsonl", first, LINE | {"learning_rate": 1.0}, second)
     assert lrbs.plan(to=2048, log=log) == lrbs.plan(to=2048, log=write(tmp_path / "one.jsonl", second))
 
 
@@ -483,6 +503,9 @@ def test_a_log_without_a_noise_scale_has_the_update_rms(tmp_path):
             "the parts are alike, at step 100: more steps will not mend that. Are the parts independent",
         ),
         ([LINE | {"noise_scale": UNKNOWN, "note": "the memory is full: take"}], "at all; the memory is full"),
+        ([LINE | {"betas": 0.9}], "betas in .* must be a list of two numbers; got 0.9"),
+        ([LINE | {"batch_size": "many"}], "batch_size in .* must be a number; got 'many'"),
+        ([LINE | {"step": "last"}], "step in .* must be a number"),
         ([LINE | {"noise_scale": UNKNOWN}], "let the monitor run on.*in place of the log"),
         ([[1, 2], LINE], "line 1: a list"),
         ([], "it is empty"),
@@ -516,6 +539,9 @@ def test_logs_that_are_refused(tmp_path, lines, message):
         ({"momentum_norms": (1.0, 0.9), "beta1": 0.9}, "in this order"),
         ({"momentum_norms": (0.1, 1.0), "beta1": 0.9}, "not resolved"),
         ({"momentum_norms": (0.1, 1.0), "optimizer": "sgd"}, "need an average"),
+        ({"momentum_norms": 0.3}, "must be a pair"),
+        ({"to": []}, "a batch size or more; got none"),
+        ({"log": "nowhere.jsonl"}, "there is no log nowhere.jsonl: the monitor writes a line every"),
         ({"betas": "sde", "beta2": 0.95, "to": 8192}, r"beta2: growth \(1 - decay\) must be below 1"),
         ({"beta1": 1.0}, r"beta1 must be in \[0, 1\)"),
         ({"weight_decay": -0.1}, "weight_decay must not be negative"),

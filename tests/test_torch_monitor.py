@@ -1,6 +1,7 @@
 """The monitor for PyTorch against the NumPy laboratory, autograd in full, and training without it."""
 
 import json
+import math
 import runpy
 import subprocess
 import sys
@@ -397,6 +398,46 @@ def test_log_is_strict_json_that_says_what_the_report_says(data, tmp_path) -> No
     report = monitor.compute()
     again = json.loads(log.read_text("utf-8").splitlines()[-1])
     assert again == json.loads(json.dumps(report.as_dict()))
+
+
+@pytest.mark.parametrize("factor", [0.0, math.nan])
+def test_a_step_without_numbers_stops_neither_training_nor_log(tmp_path, factor) -> None:
+    """A first gradient of zero gives Adam the update 0/0; one of nan spoils what comes after it."""
+    import torch
+
+    from lrbs.torch import NoiseMonitor
+
+    log, weight = tmp_path / "noise.jsonl", torch.nn.Parameter(torch.ones(40))
+    optimizer = torch.optim.AdamW([weight], lr=1e-3)
+    monitor = NoiseMonitor(optimizer, log=log, log_every=4)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(12):
+        for _ in range(2):
+            samples = 1 + torch.randn(8, 40, generator=generator)
+            ((samples @ weight).mean() / 2 * (1.0 if step else factor)).backward()
+            monitor.update(8)
+        optimizer.step()
+        optimizer.zero_grad()
+    last = json.loads(log.read_text("utf-8").splitlines()[-1], parse_constant=pytest.fail)
+    assert last["step"] == 12
+    assert (last["update_rms"] is None) == math.isnan(factor)
+
+
+def test_steps_of_one_micro_batch_say_so_in_the_log(tmp_path) -> None:
+    import torch
+
+    from lrbs.torch import NoiseMonitor
+
+    log, weight = tmp_path / "noise.jsonl", torch.nn.Parameter(torch.ones(40))
+    optimizer = torch.optim.AdamW([weight], lr=1e-3)
+    monitor = NoiseMonitor(optimizer, log=log, log_every=2)
+    for _ in range(4):
+        (torch.randn(8, 40) @ weight).mean().backward()
+        monitor.update(8)
+        optimizer.step()
+        optimizer.zero_grad()
+    with pytest.raises(ValueError, match="not known at all; every step was one micro-batch on one rank"):
+        lrbs.plan(to=512, log=log)
 
 
 def test_unresolved_noise_has_no_end_in_json() -> None:

@@ -259,3 +259,10 @@ def test_refusals(arguments, message):
 def test_wrong_shape_of_errors_is_refused():
     with pytest.raises(ValueError, match="relative_error"):
         fit_tradeoff(SIZES, steps(SIZES, 5, 100), relative_error=[0.1, 0.2])
+
+
+def test_budgets_without_the_last_batch_of_each_epoch_are_budgets():
+    """Fifty thousand examples by ten: what is dropped makes steps fall a little faster than 1/B."""
+    sizes = np.array([16, 32, 64, 128, 256, 512, 1024])
+    with pytest.raises(ValueError, match="budgets"):
+        fit_tradeoff(sizes, 10 * (5000 // sizes))

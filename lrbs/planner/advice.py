@@ -97,7 +97,8 @@ def plan(
     learning_rate : float
         Of the run that is; taken for the best one at that batch.
     noise_scale : float or NoiseScaleEstimate, optional
-        B_simple, in `unit`. Without any source of it the range is wider.
+        B_simple, in `unit`; an estimate brings its own, and takes `sequence_length` from tokens to
+        sequences. Without any source of it the range is wider, or that of the public sweeps.
     noise_scale_interval : (low, high), optional
         Of a noise scale that is a number.
     update_rms : array_like, optional
@@ -143,7 +144,7 @@ def plan(
     given: dict[str, Any] = {
         name: value
         for name, value in (
-            ("optimizer", optimizer),
+            ("optimizer", optimizer and optimizer.lower()),
             ("batch_size", batch_size),
             ("learning_rate", learning_rate),
             ("unit", unit),
@@ -170,9 +171,11 @@ def plan(
         if name not in given:
             raise ValueError(f"{name} is missing{'' if log is None else ', and the log does not hold it'}")
     request = Request(fixed=fixed, reduction=reduction, betas=betas, **given)
-    scale = logged or noise_scale_of(request, noise_scale, noise_scale_interval, update_rms, momentum_norms)
+    scale = noise_scale_of(request, noise_scale, noise_scale_interval, update_rms, momentum_norms) or logged
     request = Request(**{**vars(request), "noise_scale": scale})
     sizes = np.atleast_1d(positive(to, "to")).tolist()
+    if not sizes:
+        raise ValueError("to must hold a batch size or more; got none")
     from_file = log is not None and learning_rate is None
     return Plan(request, tuple(_target(request, size, from_file) for size in sizes))
 
@@ -255,6 +258,10 @@ def _notes(request: Request, new: float, from_file: bool) -> list[str]:
         )
     if scale is not None and "update RMS" in scale.source:
         notes.append("Read off the update RMS, which takes one ratio of signal to noise for all weights.")
+    if scale is not None and "norms" in scale.source:
+        notes.append(
+            "Read off two norms: where the gradient turns within the average's memory, far too large."
+        )
     if request.family in ("sign", "adam", "muon") and request.beta1 is None:
         notes.append(f"beta1 was not given; laws with memory take {request.momentum:g}.")
     if new < request.batch_size:
@@ -280,7 +287,10 @@ def _notes(request: Request, new: float, from_file: bool) -> list[str]:
             "sequences of 2048 tokens: beyond it a larger batch saves time and costs loss."
         )
     if request.betas == "sde":
-        notes.append("The SDE's betas go with its square-root rate and no other.")
+        notes.append(
+            "The SDE's betas go with its square-root rate and no other: try that one, also where the range "
+            "does not hold it."
+        )
     if request.optimizer == "muon":
         notes.append("Weights that Muon leaves to AdamW (embeddings, biases) want a plan of their own.")
         fall = BEST_RATES["muon"][0][-1] / BEST_RATES["muon"][0][-2]

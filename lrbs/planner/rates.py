@@ -127,6 +127,8 @@ def _square_root(request: Request, new: float) -> Rule:
     applies, because = _limit_holds(request, new, normalised_batch_size, rate, "sign")
     if request.family == "adam":
         because += "; as an SDE it goes with its own betas and epsilon" + _no_betas(request, new)
+        if applies and request.fixed == "examples":
+            applies, because = None, f"{because}; the public sweeps rise faster below their corners"
     assumption = "signs, far below the noise scale; Adam's SDE (arXiv 2205.10287)"
     return Rule("square root", rate, rate, rate, applies, assumption, because, "literature")
 

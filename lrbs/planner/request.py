@@ -129,7 +129,8 @@ def noise_scale_of(
     if interval is not None and (noise_scale is None or isinstance(noise_scale, NoiseScaleEstimate)):
         raise ValueError("noise_scale_interval goes with a number as noise_scale; got none")
     if isinstance(noise_scale, NoiseScaleEstimate):
-        return _resolved(noise_scale, "an estimate")
+        factor = unit_factor(noise_scale.unit, request.unit, request.sequence_length)
+        return _resolved(noise_scale, "an estimate").times(factor)
     if noise_scale is not None:
         value = float(positive(noise_scale, "noise_scale", 0))
         if interval is None:
@@ -139,7 +140,7 @@ def noise_scale_of(
     if update_rms is not None:
         return _from_update_rms(request, update_rms)
     if momentum_norms is not None:
-        return _from_norms(request, *momentum_norms)
+        return _from_norms(request, momentum_norms)
     return None
 
 
@@ -154,7 +155,10 @@ def _from_update_rms(request: Request, update_rms: ArrayLike) -> NoiseScale:
     return _from_signal(request, signal, f"update_rms = {values[0]:g}", "the update RMS")
 
 
-def _from_norms(request: Request, momentum_norms: ArrayLike, gradient_norms: ArrayLike) -> NoiseScale:
+def _from_norms(request: Request, norms: Any) -> NoiseScale:
+    if np.isscalar(norms) or len(norms) != 2:
+        raise ValueError(f"momentum_norms must be a pair, |m| and |g|; got {norms!r}")
+    momentum_norms, gradient_norms = norms
     m, g = (np.atleast_1d(positive(v, n)) for v, n in ((momentum_norms, "|m|"), (gradient_norms, "|g|")))
     if request.momentum == 0:
         raise ValueError("momentum_norms need an average over time: give beta1 above 0")
@@ -192,6 +196,10 @@ def from_log(
     a run that is killed leaves it, is passed over.
     """
     found: dict[str, Any] = {}
+    if not Path(path).exists():
+        raise ValueError(
+            f"there is no log {path}: the monitor writes a line every log_every steps, 50 if not told"
+        )
     lines = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
     for number, line in enumerate(lines, 1):
         try:
@@ -201,8 +209,11 @@ def from_log(
         except ValueError as error:
             if number == len(lines) > 1:
                 break
-            raise ValueError(f"{path} must hold one JSON object a line; line {number}: {error}") from None
-        if entry.get("step", 0) < found.get("step", 0):
+            raise ValueError(
+                f"{path} must hold one JSON object a line; line {number}: {error}: take that line out"
+            ) from None
+        step = entry.get("step")
+        if step is not None and _number(path, "step", step) <= found.get("step", -1):
             found = {}
         rates = [e["learning_rate"] for e in (found, entry) if e.get("learning_rate") is not None]
         found.update({name: value for name, value in entry.items() if value is not None})
@@ -210,8 +221,14 @@ def from_log(
             found["learning_rate"] = max(rates)
     if not found:
         raise ValueError(f"{path} must hold one JSON object a line; it is empty")
+    for name in ("batch_size", "learning_rate", "momentum", "epsilon", "weight_decay", "update_rms"):
+        if name in found:
+            _number(path, name, found[name])
     if "betas" in found:
-        found["beta1"], found["beta2"] = found.pop("betas")
+        betas = found.pop("betas")
+        if not isinstance(betas, list) or len(betas) != 2:
+            raise ValueError(f"betas in {path} must be a list of two numbers; got {betas!r}")
+        found["beta1"], found["beta2"] = (_number(path, "betas", beta) for beta in betas)
     elif "momentum" in found:
         found["beta1"] = found["momentum"]
     if "optimizer" in found:
@@ -219,12 +236,18 @@ def from_log(
     names = {field.name for field in fields(Request)} - {"betas", "noise_scale"}
     merged = {name: found[name] for name in names if name in found} | dict(given)
     scale = _logged_scale(path, found) if with_noise_scale else None
-    factor = _unit_factor(found.get("unit"), merged.get("unit"), merged.get("sequence_length"))
+    factor = unit_factor(found.get("unit"), merged.get("unit"), merged.get("sequence_length"))
     if "batch_size" in found and "batch_size" not in given:
         merged["batch_size"] = found["batch_size"] * factor
     if scale is None and "update_rms" in found and FAMILIES.get(merged.get("optimizer", "")) == "adam":
         merged["update_rms"] = found["update_rms"]
     return merged, scale and scale.times(factor)
+
+
+def _number(path: str | Path, name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} in {path} must be a number; got {value!r}")
+    return value
 
 
 def _logged_scale(path: str | Path, found: Mapping[str, Any]) -> NoiseScale | None:
@@ -251,15 +274,18 @@ def _logged_scale(path: str | Path, found: Mapping[str, Any]) -> NoiseScale | No
             f"{without}"
         )
     drifts = ", where it drifts" if found.get("lagging") else ""
-    return NoiseScale(value, low, high, f"the log, step {step}{drifts}")
+    skips = f", {found['skipped']} steps skipped" if found.get("skipped") else ""
+    return NoiseScale(value, low, high, f"the log, step {step}{drifts}{skips}")
 
 
-def _unit_factor(logged: str | None, wanted: str | None, sequence_length: float | None) -> float:
-    """What turns a count in the unit of the log into one in that of the plan; sequences are samples."""
+def unit_factor(logged: str | None, wanted: str | None, sequence_length: float | None) -> float:
+    """What turns a count in the unit that was measured into one of the plan's; sequences are samples."""
     in_tokens = logged == "tokens"
     if logged is None or wanted is None or in_tokens == (wanted == "tokens"):
         return 1.0
     if sequence_length is None:
-        raise ValueError(f"the log counts {logged} and the plan {wanted}: give sequence_length, in tokens")
+        raise ValueError(
+            f"what was measured counts {logged} and the plan {wanted}: give sequence_length, in tokens"
+        )
     length = float(positive(sequence_length, "sequence_length", 0))
     return 1 / length if in_tokens else length

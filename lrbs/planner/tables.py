@@ -158,7 +158,7 @@ def _hanging(words: str, indent: int) -> str:
 
 def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:
     """A row whose last cell is wrapped in what the others leave."""
-    lead = "".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=False))
+    lead = "".join(cell.ljust(width - 1) + " " for cell, width in zip(cells, widths, strict=False))
     return textwrap.fill(
         cells[-1], WIDTH, initial_indent=lead, subsequent_indent=" " * sum(widths), break_on_hyphens=False
     )

@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from math import nan
+from math import isfinite, nan
 from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
@@ -170,9 +170,8 @@ class NoiseMonitor:
                 "and use checkpointing with use_reentrant=False"
             )
         whole = total([square(g) for p in self._weights if (g := p.grad) is not None])
-        # A first part that no other rank is averaged with is the whole up to now.
         alone = not self._parts and self._ranks == 1
-        part = whole if alone else total(squares)
+        part = whole if alone else total(squares)  # a first part that no rank is averaged with is the whole
         self._parts.append((part, size))
         self._whole = whole
         self._had_gradient.update(arrived)
@@ -366,7 +365,8 @@ class NoiseMonitor:
     def _gather(self) -> None:
         """Add up over ranks what steps have left, and let the running averages have it."""
         if self._rms_rows:
-            self._rms += [float(square) ** 0.5 for square in self._rms_rows]
+            # Not finite where a gradient was not, or none has come.
+            self._rms += [rms for row in self._rms_rows if isfinite(rms := float(row) ** 0.5)]
             self._rms_rows = []
         if not self._rows:
             return

@@ -42,6 +42,10 @@ class ProbedRate:
         if not self.step.curvature > 0:
             return f"{now}; no best one, the loss curves downwards along the updates"
         best, error = float(self.step.optimal_lr), float(self.step.optimal_lr_se)
+        if best <= 0:
+            return (
+                f"{now}; no best one, the updates raise the loss of other batches ({best:.3g} ± {error:.2g})"
+            )
         return f"{now}; best for one step {best:.3g} ± {error:.2g} ({self.pairs} pairs of batches)"
 
 
@@ -74,6 +78,8 @@ def probed(optimizers: Sequence[Any], loss: Callable[[Any], Any], batches: Itera
                 curvature = _dot(phi, _gradients(slope, every, retain_graph=True))
                 found.append((slope.item(), curvature.item()))
             del with_graph, slope  # a graph refers to itself through its weights
+    if not np.isfinite(pairs).all():
+        raise ValueError("loss must be finite on all batches, with both derivatives; got nan or inf")
     if len(pairs[0]) < 2:
         raise ValueError(f"batches must make at least 2 pairs, 4 batches; got {len(pairs[0])} pairs")
     return Probe(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -89,13 +89,14 @@ class NoiseReport:
             Numbers, words and None alone.
         """
         used = self.noise_scale
+        alone = "every step was one micro-batch on one rank: split it in two" if self.single else ""
         return {
             "step": self.step,
             "batch_size": self.batch_size if isfinite(self.batch_size) else None,
             "unit": self.unit,
             "noise_scale": _plain(used),
             "contradiction": used.contradiction if used else "",
-            "note": used.note if used else "",
+            "note": used.note if used else alone,
             "noise_scale_recent": _plain(self.recent),
             "noise_scale_long": _plain(self.long),
             "lagging": self.lagging,
@@ -103,7 +104,7 @@ class NoiseReport:
             "update_rms": self.update_rms,
             "skipped": self.skipped,
             "optimizer": self.optimizer,
-            **self.settings,
+            **{name: _finite(value) for name, value in self.settings.items()},
         }
 
     def __str__(self) -> str:
@@ -151,6 +152,11 @@ def settings_of(group: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _finite(value: Any) -> Any:
+    """JSON has no word for the others."""
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
 def _plain(estimate: NoiseScaleEstimate | None) -> dict[str, Any]:
     if estimate is None:
         return {"estimate": None, "low": 0.0, "high": None, "resolved": False}
@@ -159,9 +165,4 @@ def _plain(estimate: NoiseScaleEstimate | None) -> dict[str, Any]:
         point: float | None = estimate.point_estimate
     except ValueError:
         point = None
-    return {
-        "estimate": point,
-        "low": None if low == inf else low,
-        "high": None if high == inf else high,
-        "resolved": estimate.resolved,
-    }
+    return {"estimate": point, "low": _finite(low), "high": _finite(high), "resolved": estimate.resolved}

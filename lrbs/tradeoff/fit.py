@@ -25,6 +25,7 @@ ROUNDED = 0.05  # scatter of examples or steps, up to which they may be one that
 DOUBTFUL = 0.01
 Mask = NDArray[np.bool_]
 ROUNDS = 100  # of what is missing from the curve and the curve from what is missing
+NEARLY = 0.05  # a power beyond -1 that leaves out the last batch, a part of one, makes
 ROUNDING = 1e-9  # scatter of logarithms that is none
 BUDGETS = (
     "Read off each loss curve when it first reached a loss that all can reach, with arrived=False for those "
@@ -378,7 +379,7 @@ def _refuse_limit(batch_size: Array, steps: Array, errors: Array, estimated: boo
     how = f"fall as 1/B throughout, as equal budgets of examples do. {BUDGETS}{BELOW}"
     if flat:
         how = f"do not fall with the batch size, nor do equal budgets of steps. {BUDGETS}{ABOVE}"
-    if power > error or power < -1 - error:
+    if power > error or power < -1 - max(error, NEARLY):
         how = (
             f"go as B to the power {power:.2g}, where runs to one loss, each at its best learning rate, stay "
             "between -1 and 0: look at the rates, and at the loss that each run reached"
