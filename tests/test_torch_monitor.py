@@ -1,105 +1,29 @@
-"""The monitor for PyTorch against the NumPy laboratory, autograd in full, and training without it."""
+"""The monitor for PyTorch against the NumPy laboratory, and training without it."""
 
 import json
-import math
-import runpy
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
-from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 import pytest
 
 import lrbs
-from lrbs.lab import TanhNetwork, local_model
+from lrbs.lab import local_model
 from lrbs.laws.update_rms import root_mean_square
+from tests.torch_fixtures import (
+    NETWORK,
+    batches_of,
+    lab_gradients,
+    mean_loss,
+    monitor_of,
+    optimizers_of,
+    parameters_of,
+    train,
+    vector_of,
+)
 
 pytestmark = pytest.mark.torch
-
-NETWORK = TanhNetwork(4, 6, 3)
-
-
-def forward(parameters, features):
-    import torch
-
-    *hidden, last = list(zip(parameters[::2], parameters[1::2], strict=True))
-    x = features
-    for W, b in hidden:
-        x = torch.tanh(x @ W.T + b)
-    return x @ last[0].T + last[1]
-
-
-def mean_loss(parameters, data):
-    import torch
-
-    logits = forward(parameters, torch.tensor(data.features).to(parameters[0].dtype))
-    return torch.nn.functional.cross_entropy(logits, torch.tensor(data.labels))
-
-
-def parameters_of(weights, dtype=None):
-    import torch
-
-    parts = NETWORK.unpack(weights).values()
-    return [torch.nn.Parameter(torch.tensor(part, dtype=dtype or torch.float64)) for part in parts]
-
-
-def vector_of(tensors):
-    return np.concatenate([t.detach().double().numpy().ravel() for t in tensors])
-
-
-def optimizers_of(name, parameters, lr=0.05):
-    from torch.optim import SGD, AdamW, Muon
-
-    if name == "SGD":
-        return [SGD(parameters, lr=lr, momentum=0.9)]
-    if name == "AdamW":
-        return [AdamW(parameters, lr=lr, betas=(0.9, 0.95), weight_decay=0.1)]
-    matrices = [p for p in parameters if p.ndim == 2]
-    return [Muon(matrices, lr=lr), AdamW([p for p in parameters if p.ndim < 2], lr=lr)]
-
-
-def batches_of(data, sizes, steps, seed=0):
-    rng = np.random.default_rng(seed)
-    return [[data.take(rng.integers(len(data), size=size)) for size in sizes] for _ in range(steps)]
-
-
-def train(
-    optimizers, parameters, steps, monitor=None, *, clip=None, reduction="mean", to_none=True, update=True
-):
-    """Accumulated steps; gives the weights before each."""
-    import torch
-
-    path = []
-    for step in steps:
-        path.append(vector_of(parameters))
-        whole = sum(len(batch) for batch in step)
-        for batch in step:
-            share = 1 / len(step) if reduction == "mean" else len(batch) / whole
-            (mean_loss(parameters, batch) * share).backward()
-            if monitor is not None and update:
-                monitor.update(len(batch))
-        if clip is not None:
-            torch.nn.utils.clip_grad_norm_(parameters, clip)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=to_none)
-    return path
-
-
-def lab_gradients(path, steps):
-    """Of every micro-batch, by hand-written backpropagation: (steps, micro-batches, N)."""
-    return np.array(
-        [[NETWORK.gradient(w, batch) for batch in step] for w, step in zip(path, steps, strict=True)]
-    )
-
-
-def monitor_of(optimizers, **options):
-    from lrbs.torch import NoiseMonitor
-
-    return NoiseMonitor(optimizers, **{"memories": (2, 1e12), **options})
 
 
 @pytest.mark.parametrize("name", ["SGD", "AdamW", "Muon"])
@@ -380,100 +304,6 @@ def test_coordinates_that_never_had_a_gradient_do_not_count() -> None:
     assert float(update_square(optimizer)[0]) == pytest.approx(1.0, rel=1e-5)
 
 
-def test_log_is_strict_json_that_says_what_the_report_says(data, tmp_path) -> None:
-    parameters = parameters_of(NETWORK.initial_weights(1))
-    optimizers = optimizers_of("AdamW", parameters)
-    log = tmp_path / "noise.jsonl"
-    monitor = monitor_of(optimizers, log=log, log_every=2, unit="sequences")
-    train(optimizers, parameters, batches_of(data, [8, 8], 5), monitor)
-    lines = [json.loads(line, parse_constant=pytest.fail) for line in log.read_text("utf-8").splitlines()]
-    assert [line["step"] for line in lines] == [2, 4]
-    last = lines[-1]
-    assert last["unit"] == "sequences" and last["batch_size"] == 16
-    assert (last["optimizer"], last["learning_rate"], last["betas"]) == ("AdamW", 0.05, [0.9, 0.95])
-    assert (last["epsilon"], last["weight_decay"]) == (1e-8, 0.1) and "momentum" not in last
-    assert set(last["noise_scale"]) == {"estimate", "low", "high", "resolved"}
-    assert last["noise_scale"]["resolved"] is (last["noise_scale"]["high"] is not None)
-    train(optimizers, parameters, batches_of(data, [8, 8], 1, seed=5), monitor)
-    report = monitor.compute()
-    again = json.loads(log.read_text("utf-8").splitlines()[-1])
-    assert again == json.loads(json.dumps(report.as_dict()))
-
-
-@pytest.mark.parametrize("factor", [0.0, math.nan])
-def test_a_step_without_numbers_stops_neither_training_nor_log(tmp_path, factor) -> None:
-    """A first gradient of zero gives Adam the update 0/0; one of nan spoils what comes after it."""
-    import torch
-
-    from lrbs.torch import NoiseMonitor
-
-    log, weight = tmp_path / "noise.jsonl", torch.nn.Parameter(torch.ones(40))
-    optimizer = torch.optim.AdamW([weight], lr=1e-3)
-    monitor = NoiseMonitor(optimizer, log=log, log_every=4)
-    generator = torch.Generator().manual_seed(0)
-    for step in range(12):
-        for _ in range(2):
-            samples = 1 + torch.randn(8, 40, generator=generator)
-            ((samples @ weight).mean() / 2 * (1.0 if step else factor)).backward()
-            monitor.update(8)
-        optimizer.step()
-        optimizer.zero_grad()
-    last = json.loads(log.read_text("utf-8").splitlines()[-1], parse_constant=pytest.fail)
-    assert last["step"] == 12
-    assert (last["update_rms"] is None) == math.isnan(factor)
-
-
-def test_steps_of_one_micro_batch_say_so_in_the_log(tmp_path) -> None:
-    import torch
-
-    from lrbs.torch import NoiseMonitor
-
-    log, weight = tmp_path / "noise.jsonl", torch.nn.Parameter(torch.ones(40))
-    optimizer = torch.optim.AdamW([weight], lr=1e-3)
-    monitor = NoiseMonitor(optimizer, log=log, log_every=2)
-    for _ in range(4):
-        (torch.randn(8, 40) @ weight).mean().backward()
-        monitor.update(8)
-        optimizer.step()
-        optimizer.zero_grad()
-    with pytest.raises(ValueError, match="not known at all; every step was one micro-batch on one rank"):
-        lrbs.plan(to=512, log=log)
-
-
-def test_unresolved_noise_has_no_end_in_json() -> None:
-    from lrbs.noise_scale import NoiseScaleEstimate
-    from lrbs.torch.report import _plain
-
-    unclear = NoiseScaleEstimate(200.0, 0.1, np.diag([4.0, 0.2]) ** 2)
-    assert _plain(unclear)["high"] is None and _plain(unclear)["estimate"] == 2000.0
-    negative = NoiseScaleEstimate(200.0, -5.0, np.diag([4.0, 0.2]) ** 2)
-    assert _plain(negative) == {"estimate": None, "low": None, "high": None, "resolved": False}
-    assert _plain(None) == {"estimate": None, "low": 0.0, "high": None, "resolved": False}
-
-
-def test_memories_that_disagree_are_reported() -> None:
-    import torch
-
-    weights = torch.nn.Parameter(torch.zeros(500))
-    optimizer = torch.optim.SGD([weights], lr=0.0)
-    monitor = monitor_of(optimizer, memories=(10, 1000))
-    generator = torch.Generator().manual_seed(0)
-    for deviation in [1.0] * 100 + [4.0] * 30:
-        for _ in range(4):
-            samples = 0.3 + deviation * torch.randn(8, 500, generator=generator)
-            ((samples @ weights).mean() / 4).backward()
-            monitor.update(8)
-        optimizer.step()
-        optimizer.zero_grad()
-    report = monitor.compute()
-    assert report.lagging and report.noise_scale is report.recent
-    low, high = report.recent.interval(0.999)
-    assert low < 16 / 0.09 < high
-    assert "drifting" in report.line and "disagree" in str(report)
-    monitor.reset()
-    assert monitor.compute().noise_scale is None and monitor.compute().step == 0
-
-
 def test_tied_weights_and_sparse_gradients() -> None:
     import torch
 
@@ -560,155 +390,6 @@ def test_what_cannot_be_measured_is_said(data) -> None:
         setattr(parameter, mark, True)
         with pytest.raises(ValueError, match=f"sharded.*{kind}"):
             NoiseMonitor(torch.optim.SGD([parameter], lr=0.1))
-
-
-def test_progress_with_tqdm_and_without(data, monkeypatch, capsys) -> None:
-    parameters = parameters_of(NETWORK.initial_weights(1))
-    optimizers = optimizers_of("SGD", parameters)
-    monitor = monitor_of(optimizers)
-    steps = batches_of(data, [8, 8], 6)
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    for step in monitor.progress(steps, every=3):
-        train(optimizers, parameters, [step], monitor)
-    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["step 3", "step 6"]
-
-    class Bar(list):
-        said: ClassVar[list[str]] = []
-
-        def set_postfix_str(self, text: str) -> None:
-            self.said.append(text)
-
-    monkeypatch.setitem(sys.modules, "tqdm", SimpleNamespace())
-    monkeypatch.setitem(sys.modules, "tqdm.auto", SimpleNamespace(tqdm=Bar))
-    for step in monitor.progress(steps, every=2):
-        train(optimizers, parameters, [step], monitor)
-    assert len(Bar.said) == 3 and all(text.startswith("noise scale") for text in Bar.said)
-    assert not capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["SGD", "AdamW"])
-def test_probe_against_the_laboratory(data, name) -> None:
-    """Rules, backpropagation and Hessian products by NumPy, from the optimiser's memory."""
-    parameters = parameters_of(NETWORK.initial_weights(1))
-    optimizers = optimizers_of(name, parameters)
-    monitor = monitor_of(optimizers)
-    warm = batches_of(data, [16], 5)
-    path = train(optimizers, parameters, warm)
-    batches = [step[0] for step in batches_of(data, [16], 12, seed=4)]
-    (probed,) = monitor.probe(lambda batch: mean_loss(parameters, batch), iter(batches))
-
-    w, size = vector_of(parameters), NETWORK.size
-    history = [NETWORK.gradient(w, step[0]) for w, step in zip(path, warm, strict=True)]
-
-    def update(gradient):
-        gradients = np.array([*history, gradient])
-        if name == "SGD":  # the libraries' momentum is a sum
-            return gradients.T @ 0.9 ** np.arange(len(gradients))[::-1]
-        return lrbs.Adam(0.9, 0.95, epsilon=1e-8)(gradients)
-
-    pairs = []
-    for first, second in zip(batches[::2], batches[1::2], strict=True):
-        phi = update(NETWORK.gradient(w, first))
-        pairs.append(
-            (phi @ NETWORK.gradient(w, second), phi @ NETWORK.hessian_vector_product(w, second, phi))
-        )
-    alignment, curvature = np.mean(pairs, axis=0)
-    assert phi.shape == (size,) and probed.pairs == 6 and probed.learning_rate == 0.05
-    assert float(probed.step.alignment) == pytest.approx(alignment, rel=1e-9)
-    assert float(probed.step.curvature) == pytest.approx(curvature, rel=1e-9)
-    left_out = [np.mean(pairs[:k] + pairs[k + 1 :], axis=0) for k in range(6)]
-    jackknife = np.sqrt(5 / 6 * np.sum((np.array(left_out) - np.mean(left_out, axis=0)) ** 2, axis=0))
-    np.testing.assert_allclose([probed.step.alignment_se, probed.step.curvature_se], jackknife, rtol=1e-9)
-
-
-def test_probe_of_muon_and_adam_together(data) -> None:
-    """Updates as the real optimisers then make them, on a loss whose Hessian is known."""
-    import torch
-
-    torch.manual_seed(0)
-    matrix, bias = torch.nn.Parameter(torch.randn(5, 3)), torch.nn.Parameter(torch.randn(4))
-    from torch.optim import AdamW, Muon
-
-    optimizers = [Muon([matrix], lr=0.02), AdamW([bias], lr=0.01)]
-    h = torch.rand(19) + 0.5
-
-    def loss(x):
-        w = torch.cat([matrix.ravel(), bias])
-        return (h * w**2).sum() / 2 + w @ x
-
-    for x in torch.randn(3, 19):
-        loss(x).backward()
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-    batches = torch.randn(12, 19)
-    probe = monitor_of(optimizers).probe(loss, batches)
-    assert [each.optimizer for each in probe] == ["Muon", "AdamW"]
-
-    w = vector_of([matrix, bias])
-    state = [optimizer.state_dict() for optimizer in optimizers]
-    start = [matrix.detach().clone(), bias.detach().clone()]
-    updates, gradients = [[], []], []
-    for first, second in zip(batches[::2], batches[1::2], strict=True):
-        loss(first).backward()
-        for k, (optimizer, weight) in enumerate(zip(optimizers, (matrix, bias), strict=True)):
-            saved = {"state": {0: {n: v.clone() for n, v in state[k]["state"][0].items()}}}
-            decay = optimizer.param_groups[0]["weight_decay"]
-            rate = optimizer.param_groups[0]["lr"]
-            optimizer.step()
-            moved = (start[k] * (1 - rate * decay) - weight.detach()) / rate
-            whole = [torch.zeros(15), torch.zeros(4)]
-            whole[k] = moved.ravel()
-            updates[k].append(vector_of(whole))
-            with torch.no_grad():
-                weight.copy_(start[k])
-            optimizer.load_state_dict({**state[k], **saved})
-            state[k] = optimizer.state_dict()
-            optimizer.zero_grad()
-        gradients.append(h.double().numpy() * w + second.double().numpy())
-    for k in range(2):
-        true = lrbs.step_from_updates(updates[k], gradients, h.double().numpy())
-        assert float(probe[k].step.optimal_lr) == pytest.approx(float(true.optimal_lr), rel=1e-3)
-        assert float(probe[k].step.optimal_lr_se) == pytest.approx(float(true.optimal_lr_se), rel=1e-2)
-    assert str(probe).count("best for one step") == 2
-    with pytest.raises(ValueError, match="at least 2 pairs"):
-        monitor_of(optimizers).probe(loss, batches[:3])
-
-
-def test_probe_finds_the_law_of_one_step(data, assert_within) -> None:
-    """SGD without memory: the exact best rate of Gaussian-free, real noise, from moments of all samples."""
-    w = NETWORK.initial_weights(1)
-    parameters = parameters_of(w)
-    import torch
-
-    monitor = monitor_of(torch.optim.SGD(parameters, lr=0.1))
-    batches = [step[0] for step in batches_of(data, [8], 200, seed=7)]
-    (probed,) = monitor.probe(lambda batch: mean_loss(parameters, batch), batches)
-    exact = lrbs.expected_step(local_model(NETWORK, w, data), lrbs.SGD(), 8, lrbs.exact)
-    assert_within(probed.step.optimal_lr, exact.optimal_lr, probed.step.optimal_lr_se)
-    assert probed.step.optimal_lr_se < 0.2 * exact.optimal_lr
-
-
-def test_probe_where_the_loss_curves_downwards() -> None:
-    import torch
-
-    weights = torch.nn.Parameter(torch.ones(2))
-    monitor = monitor_of(torch.optim.SGD([weights], lr=0.0))
-    probe = monitor.probe(lambda x: -(weights**2).sum() + weights @ x, torch.rand(4, 2))
-    assert "no best one" in str(probe)
-
-
-# What the book shows, as it stands there.
-def test_example_runs(monkeypatch, tmp_path, capsys) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    example = Path(__file__).resolve().parent.parent / "examples" / "monitor_digits.py"
-    runpy.run_path(str(example), run_name="__main__")
-    said = capsys.readouterr().out
-    assert "AdamW, batches of 64 samples" in said and "step   50  noise scale" in said
-    assert "no plan yet" in said or "512" in said
-    assert (tmp_path / "noise.png").stat().st_size > 5_000
 
 
 def test_nothing_imports_torch_unless_it_is_asked_for() -> None:

@@ -25,18 +25,17 @@ NEEDS = {  # by what in the code of a chapter calls for them; NumPy and SciPy co
 }
 ARCHIVE = "lrbs-book.zip"
 WIDTH = 76 - len("needed = ")
-CELL = """from importlib.util import find_spec
+CELL = """{first}from importlib.util import find_spec
 
 needed = {needed}
 missing = [needed[name] for name in needed if not find_spec(name)]
-if missing:  # pages of the book offer its archive, lrbs-book.zip
+{install_or}if missing:  # pages of the book offer its archive, lrbs-book.zip
     raise ModuleNotFoundError(
         f"this chapter needs more: %pip install {{' '.join(missing)}}"
     )"""
-SAY = "if missing:  # pages of the book offer its archive, lrbs-book.zip"
-INSTALL_OR_SAY = """if missing and "google.colab" in sys.modules:
+INSTALL = """if missing and "google.colab" in sys.modules:
     %pip install --quiet {" ".join(missing)}
-elif missing:"""
+el"""
 
 
 def repository() -> str:
@@ -60,9 +59,11 @@ def prepared(notebook: Any, url: str) -> Any:
         pairs = [f'"{name}": "{source}"' for name, source in wanted.items()]
         in_one = f"{{{', '.join(pairs)}}}"  # as the formatter has it
         lines = "".join(f"    {pair},\n" for pair in pairs)
-        source = CELL.format(needed=in_one if len(in_one) <= WIDTH else f"{{\n{lines}}}")
-        if url:
-            source = "import sys\n" + source.replace(SAY, INSTALL_OR_SAY)
+        source = CELL.format(
+            first="import sys\n" if url else "",
+            needed=in_one if len(in_one) <= WIDTH else f"{{\n{lines}}}",
+            install_or=INSTALL if url else "",
+        )
         old = [cell for cell in notebook.cells if TAG in cell.metadata.get("tags", [])]
         new = nbformat.v4.new_code_cell(source, id=TAG, metadata={"tags": [TAG, "remove-cell"]})
         result.cells[1:1] = old if [cell.source for cell in old] == [source] else [new]

@@ -144,7 +144,7 @@ def plan(
     given: dict[str, Any] = {
         name: value
         for name, value in (
-            ("optimizer", optimizer and optimizer.lower()),
+            ("optimizer", optimizer.lower() if isinstance(optimizer, str) else optimizer),
             ("batch_size", batch_size),
             ("learning_rate", learning_rate),
             ("unit", unit),
@@ -260,7 +260,8 @@ def _notes(request: Request, new: float, from_file: bool) -> list[str]:
         notes.append("Read off the update RMS, which takes one ratio of signal to noise for all weights.")
     if scale is not None and "norms" in scale.source:
         notes.append(
-            "Read off two norms: where the gradient turns within the average's memory, far too large."
+            "Read off two norms: where the gradient turns within the memory of the average, as at large "
+            "learning rates, it is too large."
         )
     if request.family in ("sign", "adam", "muon") and request.beta1 is None:
         notes.append(f"beta1 was not given; laws with memory take {request.momentum:g}.")
