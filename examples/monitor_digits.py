@@ -47,7 +47,4 @@ plt.axhline(BATCH, color="k", label="batch size")
 plt.gca().set(xlabel="step", ylabel="samples", yscale="log")
 plt.legend()
 plt.savefig("noise.png")
-if hasattr(lrbs, "plan"):
-    print(lrbs.plan(log=log, to=8 * BATCH))
-else:
-    print("This version of lrbs has no plan yet")
+print(lrbs.plan(log=log, to=8 * BATCH))

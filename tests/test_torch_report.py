@@ -144,5 +144,5 @@ def test_example_runs(monkeypatch, tmp_path, capsys) -> None:
     runpy.run_path(str(example), run_name="__main__")
     said = capsys.readouterr().out
     assert "AdamW, batches of 64 samples" in said and "step   50  noise scale" in said
-    assert "no plan yet" in said or "512" in said
+    assert "adamw: batch 64 to 512 samples (x 8), equal examples" in said
     assert (tmp_path / "noise.png").stat().st_size > 5_000
