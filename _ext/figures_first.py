@@ -17,8 +17,8 @@ def folded(node: nodes.Node) -> bool:
 
 
 def shows(cell: nodes.Element) -> bool:
-    """Whether the cell has an output."""
-    return len(cell) > 1 and cell[-1].get("nb_element") == "cell_code_output"
+    """Whether the cell has an output, wherever it stands in it."""
+    return any(child.get("nb_element") == "cell_code_output" for child in cell.findall(nodes.container))
 
 
 class FiguresFirst(SphinxPostTransform):

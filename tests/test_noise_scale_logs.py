@@ -121,6 +121,18 @@ def test_update_rms_is_11267_9_on_the_mean_square(rng):
     assert there.point_estimate == pytest.approx(256)
 
 
+def test_a_thinned_log_needs_fewer_numbers_and_has_wider_errors(rng):
+    log = 0.4 + 0.01 * rng.standard_normal(4000)
+    all_of_it = noise_scale_from_update_rms(log, 0.9, 64)
+    thinned = noise_scale_from_update_rms(log[::16], 0.9, 64, every=16)
+    assert 2 < thinned.squared_gradient_se / all_of_it.squared_gradient_se < 8  # chance alone: 4
+    assert noise_scale_from_update_rms(log[:12], 0.9, 64, every=16).resolved  # 3 stretches of 64 steps
+    with pytest.raises(ValueError, match="at least 12 numbers"):
+        noise_scale_from_update_rms(log[:11], 0.9, 64, every=16)
+    with pytest.raises(ValueError, match="every must be at least 1"):
+        noise_scale_from_update_rms(log, 0.9, 64, every=0)
+
+
 def test_an_rms_at_the_level_of_noise_is_not_resolved(rng):
     estimate = noise_scale_from_update_rms(0.2294 + 0.003 * rng.standard_normal(400), 0.9, 64)
     assert not estimate.resolved
@@ -254,7 +266,7 @@ def test_refusals():
         (lambda: RunningNoiseScale().add(np.nan, 1.0), "trace must be finite"),
         (lambda: RunningNoiseScale().add(1.0, [1.0]), "squared_gradient must be a number"),
         (lambda: noise_scale_from_momentum(steps, steps[1:], 0.9, 8), "same steps; got 400, 399"),
-        (lambda: noise_scale_from_momentum(steps[:170], 2 * steps[:170], 0.9, 8), "at least 174 steps"),
+        (lambda: noise_scale_from_momentum(steps[:170], 2 * steps[:170], 0.9, 8), "at least 174 numbers"),
         (
             lambda: noise_scale_from_momentum(2 * steps, steps, 0.9, 8),
             "in this order, and is the first of the average",

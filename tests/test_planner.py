@@ -437,6 +437,7 @@ def test_command_line_gives_json(capsys):
         assert 0 < low < high
         assert each["beta1"] is None
         assert each["beta2"] == 0.95
+        assert (each["run"]["unit"], each["run"]["noise_scale"]["value"]) == ("sequences", 900)
     made = lrbs.plan("adamw", **RUN, to=[512, 1024, 2048], noise_scale=900, beta2=0.95)
     assert json.loads(json.dumps(made.as_list())) == listed
 

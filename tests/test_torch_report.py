@@ -73,7 +73,7 @@ def test_steps_of_one_micro_batch_say_so_in_the_log(tmp_path) -> None:
         monitor.update(8)
         optimizer.step()
         optimizer.zero_grad()
-    with pytest.raises(ValueError, match="not known at all; every step was one micro-batch on one rank"):
+    with pytest.raises(ValueError, match="not known at all; 4 steps were of one micro-batch on one rank"):
         lrbs.plan(to=512, log=log)
 
 

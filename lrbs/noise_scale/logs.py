@@ -13,7 +13,7 @@ from lrbs.laws.averaging import ema_noise_factor
 from lrbs.laws.update_rms import signal_from_momentum_ratio, signal_from_update_rms
 from lrbs.noise_scale.estimate import NoiseScaleEstimate, jackknife
 from lrbs.noise_scale.gradients import SKIP
-from lrbs.validation import Array, positive, real_array
+from lrbs.validation import Array, count, positive, real_array
 
 __all__ = ["noise_scale_from_momentum", "noise_scale_from_update_rms"]
 
@@ -100,6 +100,7 @@ def noise_scale_from_update_rms(
     batch_size: float,
     *,
     beta2: float | None = None,
+    every: int = 1,
     unit: str = "samples",
     skip_nonfinite: bool = False,
 ) -> NoiseScaleEstimate:
@@ -107,13 +108,14 @@ def noise_scale_from_update_rms(
 
     Parameters
     ----------
-    update_rms : array_like, shape (steps,)
-        Of consecutive updates without weight decay and learning rate, after the averages have settled,
-        over coordinates that have gradients.
+    update_rms : array_like, shape (looks,)
+        Of updates without weight decay and learning rate, after the averages have settled, over coordinates
+        that have gradients.
     beta1 : float
     batch_size : float, in `unit`
     beta2 : float, optional
         If given, the level of pure noise is corrected for the fluctuations of v (11267.tfinite).
+    every : int, optional, steps from one number of the log to the next
     unit : str, optional, what `batch_size` counts
     skip_nonfinite : bool, optional
         Leave out steps with inf or nan, and count them in `skipped`.
@@ -137,7 +139,7 @@ def noise_scale_from_update_rms(
     def moments(squares: Array) -> Array:
         return np.array([size, float(signal_from_update_rms(np.sqrt(squares[0]), beta1, beta2))])
 
-    return _read([rms], moments, beta1, unit, skipped, OF_RMS)
+    return _read([rms], moments, beta1, unit, skipped, OF_RMS, count(every, "every"))
 
 
 def _logs(skip: bool, **logs: ArrayLike) -> tuple[list[Array], int]:
@@ -158,14 +160,15 @@ def _read(
     unit: str,
     skipped: int,
     causes: str,
+    every: int = 1,
 ) -> NoiseScaleEstimate:
     """Moments of the mean square over steps, with the jackknife over stretches of the logs."""
     squares = np.stack(logs, axis=1) ** 2
-    length = ceil(_MEMORIES / ema_noise_factor(momentum))
+    length = ceil(_MEMORIES / ema_noise_factor(momentum) / every)
     parts = min(_PARTS, len(squares) // length)
     if parts < 3:
         raise ValueError(
-            f"a log must be of at least {3 * length} steps at momentum {momentum:g}, for stretches longer "
+            f"a log must be of at least {3 * length} numbers at momentum {momentum:g}, for stretches longer "
             f"than its memory; got {len(squares)}"
         )
     stretches = np.array_split(squares, parts)

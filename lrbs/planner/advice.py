@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from lrbs.planner.evidence import BEST_RATES
 from lrbs.planner.rates import rate_range, rules
 from lrbs.planner.request import NoiseScale, Request, from_log, noise_scale_of
 from lrbs.planner.settings import Setting, length, other_settings, to_equal_loss
-from lrbs.planner.target import Target
+from lrbs.planner.target import Target, plain
 from lrbs.sweeps.table import step_law
 from lrbs.validation import positive
 
@@ -46,9 +46,10 @@ class Plan:
         Returns
         -------
         list of dict
-            One for each new batch size.
+            One for each new batch size; `run` is the present one, its noise scale and unit with it.
         """
-        return [target.as_dict() for target in self.targets]
+        run = plain(asdict(self.request))
+        return [{**target.as_dict(), "run": run} for target in self.targets]
 
     def __str__(self) -> str:
         return tables.text(self.request, self.targets)

@@ -9,7 +9,7 @@ from typing import Any
 from lrbs.planner.rates import Rule
 from lrbs.planner.settings import Cost, Setting
 
-__all__ = ["Target"]
+__all__ = ["Target", "plain"]
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ class Target:
         names |= {"weight decay": "weight_decay", "warm-up": "warmup", "EMA of weights": "ema"}
         advised: dict[str, float | None] = dict.fromkeys(names.values())
         advised |= {names[each.name]: each.value for each in self.settings}
-        whole: dict[str, Any] = _plain(asdict(self) | advised)
+        whole: dict[str, Any] = plain(asdict(self) | advised)
         return whole
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """For JSON: lists, and None for nan."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

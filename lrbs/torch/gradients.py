@@ -49,12 +49,17 @@ def square(tensor: Any) -> Any:
     return torch.linalg.vector_norm(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32)).square()
 
 
-def total(squares: Sequence[Any]) -> Any:
+def stacked(numbers: Sequence[Any]) -> Any:
+    """Scalars as one tensor, on the device of the first."""
+    device = numbers[0].device
+    if any(each.device != device for each in numbers):
+        numbers = [each.to(device) for each in numbers]
+    return torch.stack(numbers)
+
+
+def total(numbers: Sequence[Any]) -> Any:
     """Their sum, on the device of the first."""
-    device = squares[0].device
-    if any(each.device != device for each in squares):
-        squares = [each.to(device) for each in squares]
-    return torch.stack(squares).sum()
+    return stacked(numbers).sum()
 
 
 def precision(device: Any) -> Any:

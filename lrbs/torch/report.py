@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,9 @@ class NoiseReport:
     recent, long : NoiseScaleEstimate or None
         B_simple over the short and over the long memory; None before the second measured step.
     memories : tuple of float
-        Their lengths in steps.
+        Their lengths in measured steps.
+    every : int
+        One step in so many was measured.
     skipped : int
         Steps that overflowed, were never taken, or had a backward pass without `update`.
     single : int
@@ -50,6 +52,7 @@ class NoiseReport:
     recent: NoiseScaleEstimate | None
     long: NoiseScaleEstimate | None
     memories: tuple[float, float]
+    every: int
     skipped: int
     single: int
     update_rms: float | None
@@ -89,7 +92,7 @@ class NoiseReport:
             Numbers, words and None alone.
         """
         used = self.noise_scale
-        alone = "every step was one micro-batch on one rank: split it in two" if self.single else ""
+        alone = f"{self.single} steps were of one micro-batch on one rank: split them" if self.single else ""
         return {
             "step": self.step,
             "batch_size": self.batch_size if isfinite(self.batch_size) else None,
@@ -109,9 +112,13 @@ class NoiseReport:
 
     def __str__(self) -> str:
         rows = [
-            (f"step {self.step}", f"{self.optimizer}, batches of {self.batch_size:g} {self.unit}"),
+            (
+                f"step {self.step}",
+                f"{self.optimizer}, batches of {self.batch_size:g} {self.unit}"
+                + (f", one step in {self.every} measured" if self.every > 1 else ""),
+            ),
             *(
-                (f"last {memory:g} steps", str(estimate or "two measured steps needed"))
+                (f"last {memory * self.every:g} steps", str(estimate or "two measured steps needed"))
                 for memory, estimate in zip(self.memories, (self.recent, self.long), strict=True)
             ),
         ]
@@ -128,15 +135,20 @@ class NoiseReport:
 
 
 def read_update_rms(
-    log: list[float], betas: Sequence[float], memory: float, batch_size: float, unit: str
+    log: list[float], betas: Sequence[float], memory: float, batch_size: float, unit: str, every: int
 ) -> tuple[float | None, NoiseScaleEstimate | None]:
-    """Root mean square of Adam's updates over the short memory, and the reading from all of the log."""
+    """Root mean square of Adam's updates over the short memory, and the reading from all of the log.
+
+    The log has the update of every so many steps.
+    """
     if not log:
         return None, None
-    settled = log[int(3 / ema_noise_factor(betas[0])) :]
+    settled = log[ceil(3 / ema_noise_factor(betas[0]) / every) :]
     rms = float(np.sqrt(np.mean(np.square(log[-int(memory) :]))))
     try:
-        return rms, noise_scale_from_update_rms(settled, betas[0], batch_size, beta2=betas[1], unit=unit)
+        return rms, noise_scale_from_update_rms(
+            settled, betas[0], batch_size, beta2=betas[1], every=every, unit=unit
+        )
     except ValueError:  # too short a log, or not Adam's stationary state
         return rms, None
 

@@ -41,8 +41,13 @@ AXE = """async (rules) => {
 # Nobody finishes a page that goes on and on. In these one looks things up.
 SCREENS = 18
 LOOKED_UP = ("api", "errata", "formula-index", "references")
-CUT = """() => [...document.querySelectorAll("mjx-container[display='true']")]
-  .filter((box) => box.scrollWidth > box.clientWidth).map((box) => `cut off: ${box.textContent}`)"""
+CUT = """() => [
+  ...document.querySelectorAll("mjx-container[display='true']"),
+  ...[...document.querySelectorAll("a, p, td, th, figcaption, summary, .prev-next-info")]
+    .filter((box) => ["hidden", "clip"].includes(getComputedStyle(box).overflowX))
+    .filter((box) => box.checkVisibility({ visibilityProperty: true, opacityProperty: true })),
+].filter((box) => box.clientWidth > 1 && box.scrollWidth > box.clientWidth)
+  .map((box) => `cut off: ${box.textContent}`)"""
 LETTERS = 10  # pixels, on a phone
 STILLS = """() => [...document.querySelectorAll(".cell_output img")]
   .filter((image) => image.checkVisibility() && image.naturalWidth > 0)
@@ -52,7 +57,7 @@ ENDS = """() => {
   const caption = document.querySelector("figure.lrbs-live figcaption").getBoundingClientRect();
   return [caption.top + scrollY, caption.bottom + scrollY];
 }"""
-# Pixels from the top to where a first figure ends: with its caption on a desk, on a phone sliders and picture.
+# Pixels from the top to where a first figure ends: on a desk with its caption, on a phone without.
 DESK_END, PHONE_END = 900, 700
 ELSEWHERE = ("you-have-a-run",)  # a page for looking up: its figure stands below the recipes
 WITH_A_FIGURE = [
@@ -118,6 +123,16 @@ def test_mathematics_is_set(visit: Visit, text: str) -> None:
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     assert "Math input error" not in page.inner_text("body")
     assert "glue:" not in page.inner_text("body")
+
+
+@each_page
+def test_figures_and_tables_are_numbered_in_the_order_of_the_page(visit: Visit) -> None:
+    numbers = visit.page.eval_on_selector_all(
+        ".caption-number", "all => all.map((each) => each.textContent.trim().split(/[ .]/))"
+    )
+    for kind in ("Figure", "Table"):
+        found = [tuple(map(int, place)) for name, *place in numbers if name == kind]
+        assert found == sorted(set(found))
 
 
 @each_page
