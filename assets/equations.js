@@ -1,4 +1,4 @@
-// An equation that is wider than its column is set smaller, down to three quarters. If that is not enough, it
+// A formula that is wider than its column is set smaller, down to three quarters. If that is not enough, it
 // scrolls by itself; then, and only then, the keyboard stops there.
 
 "use strict";
@@ -19,8 +19,8 @@ addEventListener("load", async () => {
   };
   const watch = new ResizeObserver((entries) => {
     for (const { target } of entries) {
-      if (target.matches("[display='true']")) fit(target);
-      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      fit(target);
+      if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0; // but for rounding
       else target.removeAttribute("tabindex");
     }
   });

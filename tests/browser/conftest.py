@@ -27,7 +27,7 @@ SETTLED = """() => Promise.race([
 ])"""
 
 REACHABLE = """() => [...document.querySelectorAll("pre, mjx-container")]
-  .every((box) => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
+  .every((box) => box.scrollWidth <= box.clientWidth + 1 || box.tabIndex === 0)"""
 
 
 def missing(what: str) -> NoReturn:

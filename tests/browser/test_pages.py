@@ -42,12 +42,15 @@ AXE = """async (rules) => {
 SCREENS = 18
 LOOKED_UP = ("api", "errata", "formula-index", "references")
 CUT = """() => [
-  ...document.querySelectorAll("mjx-container[display='true']"),
+  ...document.querySelectorAll("mjx-container"),
   ...[...document.querySelectorAll("a, p, td, th, figcaption, summary, .prev-next-info")]
     .filter((box) => ["hidden", "clip"].includes(getComputedStyle(box).overflowX))
     .filter((box) => box.checkVisibility({ visibilityProperty: true, opacityProperty: true })),
-].filter((box) => box.clientWidth > 1 && box.scrollWidth > box.clientWidth)
+].filter((box) => box.clientWidth > 1 && box.scrollWidth > box.clientWidth + 1)
   .map((box) => `cut off: ${box.textContent}`)"""
+STOPS = """() => [...document.querySelectorAll("mjx-container[tabindex]")]
+  .filter((box) => box.querySelector("mjx-math").getBoundingClientRect().width <= box.clientWidth)
+  .map((box) => `fits, and is a stop of the keyboard: ${box.textContent}`)"""
 LETTERS = 10  # pixels, on a phone
 STILLS = """() => [...document.querySelectorAll(".cell_output img")]
   .filter((image) => image.checkVisibility() && image.naturalWidth > 0)
@@ -71,7 +74,7 @@ def faults(visit: Visit, width: int, scheme: str, rules: dict[str, Any]) -> list
     """What is wider than the window, equations that have to scroll, what breaks these rules of axe."""
     visit.look(width, scheme)
     wide = visit.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
-    cut = visit.page.evaluate(CUT)
+    cut = visit.page.evaluate(CUT) + visit.page.evaluate(STOPS)
     if not visit.page.evaluate("() => 'axe' in globalThis"):
         visit.page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8"))
     found: list[str] = visit.page.evaluate(AXE, rules)
