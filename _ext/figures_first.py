@@ -17,8 +17,9 @@ def folded(node: nodes.Node) -> bool:
 
 
 def shows(cell: nodes.Element) -> bool:
-    """Whether the cell has an output, wherever it stands in it."""
-    return any(child.get("nb_element") == "cell_code_output" for child in cell.findall(nodes.container))
+    """Whether the cell has an output that is seen: a bar of progress that is done is empty."""
+    outputs = (part for part in cell.findall(nodes.container) if part.get("nb_element") == "cell_code_output")
+    return any(part.astext().strip() or any(part.findall(nodes.image)) for part in outputs)
 
 
 class FiguresFirst(SphinxPostTransform):

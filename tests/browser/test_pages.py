@@ -111,6 +111,7 @@ def test_a_page_as_it_opens_has_at_most_eighteen_screens(visit: Visit) -> None:
 @pytest.mark.parametrize("visit", WITH_A_FIGURE, indirect=True)
 def test_first_live_figure_is_whole(visit: Visit) -> None:
     """On the first screen, below title and question; a phone's caption may follow."""
+    assert visit.page.locator("article details").first.evaluate("box => box.closest('.lrbs-live') !== null")
     visit.look(WIDTHS["desktop"], "light")
     _, end = visit.page.evaluate(ENDS)
     assert end <= DESK_END
