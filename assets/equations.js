@@ -20,8 +20,10 @@ addEventListener("load", async () => {
   const watch = new ResizeObserver((entries) => {
     for (const { target } of entries) {
       fit(target);
-      if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0; // but for rounding
+      const excess = target.scrollWidth - target.clientWidth;
+      if (excess > 1) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
+      if (excess === 1) target.style.overflow = "visible"; // rounding, nothing to scroll
     }
   });
   for (const box of document.querySelectorAll("mjx-container")) watch.observe(box);
