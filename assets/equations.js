@@ -23,7 +23,7 @@ addEventListener("load", async () => {
       const excess = target.scrollWidth - target.clientWidth;
       if (excess > 1) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
-      if (excess === 1) target.style.overflow = "visible"; // rounding, nothing to scroll
+      target.style.overflow = excess === 1 ? "visible" : ""; // by rounding: nothing to scroll
     }
   });
   for (const box of document.querySelectorAll("mjx-container")) watch.observe(box);
