@@ -20,10 +20,8 @@ addEventListener("load", async () => {
   const watch = new ResizeObserver((entries) => {
     for (const { target } of entries) {
       fit(target);
-      const excess = target.scrollWidth - target.clientWidth;
-      if (excess > 1) target.tabIndex = 0;
+      if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0; // but for rounding
       else target.removeAttribute("tabindex");
-      target.style.overflow = excess === 1 ? "visible" : ""; // by rounding: nothing to scroll
     }
   });
   for (const box of document.querySelectorAll("mjx-container")) watch.observe(box);

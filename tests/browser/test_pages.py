@@ -29,7 +29,8 @@ AXE = """async (rules) => {
   formulas.forEach((formula, i) => {
     const word = document.createElement("span");
     word.textContent = "xy";
-    word.style = `display: inline-block; width: ${sizes[i].width}px; height: ${sizes[i].height}px`;
+    const { width, height } = sizes[i];
+    word.style = `display: inline-block; overflow: clip; width: ${width}px; height: ${height}px`;
     formula.replaceChildren(word);
   });
   const { violations, incomplete } = await axe.run(document, { runOnly: rules });
