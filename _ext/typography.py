@@ -22,6 +22,7 @@ SPACES = (
 NAME = re.compile(r'(<span class="pre">)([^<]+)(?=</span>)')
 HEADING = re.compile(r"(<h[1-4]>)(lrbs[\w.]+)")
 SOLUTION = re.compile(r"(Solution to)(<a [^>]*>) ")  # a link should not begin with a blank
+SHORT = 12
 JOINT = re.compile(r"(?<=[\w)])([._(=]+)(?=[A-Za-z])")
 
 
@@ -39,8 +40,13 @@ def typeset(page: str) -> str:
         position = apart.end()
     page = "".join([*pieces, prose(page[position:])])
     for names in (NAME, HEADING):
-        page = names.sub(lambda found: found[1] + JOINT.sub(r"\1<wbr>", found[2]), page)
+        page = names.sub(lambda found: found[1] + breakable(found[2]), page)
     return page
+
+
+def breakable(name: str) -> str:
+    """A name in code, in HTML, with places to break it; one as short as noise_scale stays whole."""
+    return JOINT.sub(r"\1<wbr>", name) if len(name) > SHORT else name
 
 
 def prose(text: str) -> str:

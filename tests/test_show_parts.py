@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lrbs.labels import as_html, as_mathtext, number_text
 from lrbs.show import Axis, Choice, Line, Points, Rule, Slider, explore
-from lrbs.show.labels import as_html, as_mathtext, number_text
 from lrbs.show.recording import packed, unpacked
 
 

@@ -30,7 +30,11 @@ def together(text: str) -> str:
         (f"{formula('c=')} what", f"{formula('c=')} what"),
         ("<strong>25</strong> % of 3 ± 1", "<strong>25</strong>&nbsp;% of 3&nbsp;±&nbsp;1"),
         ("<pre>25 % of 3 ± 1</pre> 5 %", "<pre>25 % of 3 ± 1</pre> 5&nbsp;%"),
-        ('<span class="pre">lrbs.a_b(c)</span>', '<span class="pre">lrbs.<wbr>a_<wbr>b(<wbr>c)</span>'),
+        (
+            '<span class="pre">lrbs.laws.a_b(c)</span>',
+            '<span class="pre">lrbs.<wbr>laws.<wbr>a_<wbr>b(<wbr>c)</span>',
+        ),
+        ('<span class="pre">noise_scale</span>', '<span class="pre">noise_scale</span>'),
         ('<span class="pre">-1.5</span>', '<span class="pre">-1.5</span>'),
         ("<h2>lrbs.laws.sgd</h2>", "<h2>lrbs.<wbr>laws.<wbr>sgd</h2>"),
         ('Solution to<a href="#x"> Exercise</a>', 'Solution to <a href="#x">Exercise</a>'),

@@ -151,9 +151,9 @@ def _with_error(value: float, comparison: Comparison) -> str:
 
 def _digits(value: float, digits: int = 4) -> str:
     """A number to so many significant digits, without an exponent where that stays short."""
-    if 1e-4 < abs(value) < 1e6:
+    if value == 0 or 1e-4 < abs(value) < 1e6:
         return np.format_float_positional(value, digits, fractional=False, trim="-")
-    return f"{value:.{digits}g}"
+    return np.format_float_scientific(value, digits - 1, trim="-", exp_digits=1)
 
 
 def small(value: float, relative: bool = False) -> str:

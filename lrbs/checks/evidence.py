@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import wraps
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.checks.comparison import ROUNDING, Claim, Comparison, Miss, Stated, small
+from lrbs.labels import as_html
 
 Kind = Literal[
     "identity", "algebra only", "limit", "Monte Carlo", "quadrature", "published number", "approximation"
@@ -199,11 +199,11 @@ class Evidence:
         parts = []
         for number, (heads, *rows) in enumerate(self._table()):
             head = "<tr>" + "".join(f"<th>{name}</th>" for name in heads) + "</tr>" if any(heads) else ""
-            cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+            cells = ("".join(f"<td>{as_html(cell)}</td>" for cell in row) for row in rows)
             body = "".join(f"<tr>{row}</tr>" for row in cells)
             first = f"<tbody>{head}" if number else f"<thead>{head}</thead><tbody>"
             parts.append(f"{first}{body}</tbody>")
-        line = html.escape(self._summary())
+        line = as_html(self._summary())
         # Some windows show no mark at what can be opened, JupyterLab's among them: so a word says it.
         summary, table = f"<summary>{line} (table)</summary>", f"<table>{''.join(parts)}</table>"
         return f'<details class="lrbs-check"{"" if self.folded else " open"}>{summary}{table}</details>'

@@ -161,8 +161,8 @@ def norms_of_gradient_and_average() -> Rows:
     ratio = float(np.sqrt(squares.mean() / of_last.mean()))
     spread = float(np.hypot(squares.std() / squares.mean(), of_last.std() / of_last.mean()))
     law = laws.momentum_ratio(mu, sigma, 0.9)
-    yield "|m|^2", float(laws.momentum_norm(mu, sigma, 0.9)) ** 2, squares
-    yield "|g|^2", mu**2 + sigma**2, of_last
+    yield "|m|²", float(laws.momentum_norm(mu, sigma, 0.9)) ** 2, squares
+    yield "|g|²", mu**2 + sigma**2, of_last
     yield "|m|/|g|", law, (ratio, ratio * spread / 2 / math.sqrt(250))
     yield "as Adam's RMS at equal ratios", law, laws.expected_update_rms(mu**2 / sigma**2, 0.9)
 

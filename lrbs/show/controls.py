@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbs.show.labels import number_text, power_of_ten
+from lrbs.labels import number_text, power_of_ten
 from lrbs.validation import vector
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lrbs.labels import as_html
 from lrbs.show.controls import Axis, Control
-from lrbs.show.labels import as_html
 from lrbs.show.picture import draw, looks, png
 from lrbs.show.recording import Recording, packed, record
 from lrbs.show.widget import bundle, check_controls, still, widget

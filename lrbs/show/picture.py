@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbs.show.labels import as_mathtext, number_text
+from lrbs.labels import as_mathtext, number_text
 from lrbs.show.palette import COLOURS, in_turn
 from lrbs.show.recording import Recording
 from lrbs.show.style import DASHES, use_style
@@ -27,14 +28,14 @@ KEPT: dict[str, Any] = {}  # what sets mathematics, as on axes: it is quick with
 
 def looks(recording: Recording) -> list[tuple[str, int]]:
     """Hue of each series, and the number that chooses its dash or marker."""
-    result, number = [], 0
+    result, drawn = [], Counter[str]()  # lines and points are counted apart
     free = cycle(in_turn({series.colour for series in recording.series}))
     for series in recording.series:
         if series.kind in ("rule", "readout"):
             result.append((series.colour or "grey", 0))
         else:
-            result.append((series.colour or next(free), number))
-            number += 1
+            result.append((series.colour or next(free), drawn[series.kind]))
+            drawn[series.kind] += 1
     return result
 
 

@@ -7,7 +7,7 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lrbs.show.labels import as_html
+from lrbs.labels import as_html
 
 
 @dataclass(frozen=True)

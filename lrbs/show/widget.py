@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lrbs.labels import as_html, as_mathtext
 from lrbs.show.controls import Control, Slider
-from lrbs.show.labels import as_html, as_mathtext
 from lrbs.show.picture import png
 
 if TYPE_CHECKING:
