@@ -1,7 +1,7 @@
 """Lines break where a typesetter would break them.
 
-A formula keeps the punctuation beside it, a number its per cent sign and its error; a long name in code
-breaks after a dot, an underscore or a bracket.
+A formula keeps the punctuation beside it, a number its sign, its power of ten, its per cent sign and its
+error; a long name in code breaks after a dot, an underscore or a bracket, an option not after its dashes.
 """
 
 import re
@@ -19,6 +19,17 @@ SPACES = (
     (re.compile(r"\s±\s"), "&nbsp;±&nbsp;"),
     (re.compile(r"&lt;\s(?=\d)"), "&lt;&nbsp;"),
 )
+# A tag or a formula; between them words, in which a hyphen may be a minus sign and 3e-4 is one number.
+TAG = re.compile(r"(<[^>]*>|\\\(.*?\\\)|\\\[.*?\\\])", re.DOTALL)
+WORDS = (
+    (re.compile(r"(?:(?<=[\s(±≤])|^)-(?=\d)"), "−"),
+    (re.compile(r"(?<=[^\W\d])'(?=[^\W\d])"), "’"),
+    (re.compile(r"(?<=\d)\s(?=points?\b)"), "&nbsp;"),
+    (re.compile(r"(?<=[×÷])\s(?=\d)"), "&nbsp;"),
+    (re.compile(r"(?<=\b[A-Za-zα-ω])\s=\s(?=\d)"), "&nbsp;=&nbsp;"),
+    (re.compile(r"(?<![\w.])\d[\d.]*e[-−+]\d+"), r'<span class="lrbs-together">\g<0></span>'),
+)
+OPTION = re.compile(r'(?<=<span class="pre">)--\w+-?')
 NAME = re.compile(r'(<span class="pre">)([^<]+)(?=</span>)')
 HEADING = re.compile(r"(<h[1-4]>)(lrbs[\w.]+)")
 SOLUTION = re.compile(r"(Solution to)(<a [^>]*>) ")  # a link should not begin with a blank
@@ -39,6 +50,7 @@ def typeset(page: str) -> str:
         pieces += [prose(page[position : apart.start()]), apart.group()]
         position = apart.end()
     page = "".join([*pieces, prose(page[position:])])
+    page = OPTION.sub(r'<span class="lrbs-together">\g<0></span>', page)
     for names in (NAME, HEADING):
         page = names.sub(lambda found: found[1] + breakable(found[2]), page)
     return page
@@ -55,6 +67,10 @@ def prose(text: str) -> str:
     text = PUNCTUATED.sub(lambda found: together(*found.groups()), text)
     for space, kept in SPACES:
         text = space.sub(kept, text)
+    pieces = TAG.split(text)
+    for words, kept in WORDS:
+        pieces[::2] = [words.sub(kept, piece) for piece in pieces[::2]]
+    text = "".join(pieces)
     return SOLUTION.sub(r"\1 \2", text)
 
 

@@ -20,7 +20,7 @@ globalThis.lrbsDrawing = (() => {
   const SYMBOL = /(?<![\p{L}\d_])(\p{L}_[\p{L}\d]+|[B-HJ-ZΑ-Ωα-ω](?![\p{L}\d]))/u;
 
   function words(text, inDrawing = false) {
-    return text.split(SYMBOL).flatMap((part, n) => {
+    return text.replaceAll("'", "’").split(SYMBOL).flatMap((part, n) => {
       if (!part) return [];
       if (n % 2 === 0) return inDrawing ? [element("tspan", {}, part)] : [part];
       const [symbol, index] = [part[0], part.slice(2)];

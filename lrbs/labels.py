@@ -9,7 +9,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 # A letter with an index ("B_noise"), or a capital or Greek letter by itself. A and I are words,
 # not symbols. The script of the page has the same rule.
-SYMBOL = re.compile(r"(?<![^\W_])([^\W\d_])_([^\W_]+)|(?<![^\W_])([B-HJ-ZΑ-Ωα-ω])(?![^\W_])")
+SYMBOL = re.compile(r"(?<![^\W_])([^\W\d_])_([^\W_²³]+)|(?<![^\W_])([B-HJ-ZΑ-Ωα-ω])(?![^\W_])")
 
 
 def power_of_ten(exponent: int) -> str:
@@ -50,7 +50,7 @@ def as_mathtext(label: str) -> str:
 
 
 def as_html(label: str) -> str:
-    """A label for a widget, its symbols in italics.
+    """A label for a page, its symbols in italics; no label quotes anything.
 
     >>> as_html("noise scale B_noise")
     'noise scale <i>B</i><sub>noise</sub>'
@@ -60,4 +60,4 @@ def as_html(label: str) -> str:
         letter, index, alone = match.groups()
         return f"<i>{alone}</i>" if alone else f"<i>{letter}</i><sub>{index}</sub>"
 
-    return SYMBOL.sub(symbol, html.escape(label))
+    return SYMBOL.sub(symbol, html.escape(label.replace("'", "’"), quote=False))

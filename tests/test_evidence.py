@@ -27,7 +27,7 @@ NAN = float("nan")
         (Comparison("of the larger", 104.0, 100.0, tolerance=0.0385), True, "4 % ok"),
         (Comparison("negative", -104.0, -100.0, tolerance=0.05), True, "4 % ok"),
         (Comparison("small but relative", 1e-8, 2e-8), False, "50 % FAILS"),
-        (Comparison("absolute", 1e-8, 2e-8, tolerance=1e-7, absolute=True), True, "1e-08 ok"),
+        (Comparison("absolute", 1e-8, 2e-8, tolerance=1e-7, absolute=True), True, "1e-8 ok"),
         (Comparison("absolute", 100.0, 100.5, tolerance=0.4, absolute=True), False, "0.5 FAILS"),
         (Comparison("against zero", 0.3, 0.0, tolerance=0.5, absolute=True), True, "0.3 ok"),
         (Comparison("standard errors", 1.0, 1.39, standard_error=0.1), True, "3.9 s.e. ok"),

@@ -98,3 +98,11 @@ def test_imports_go_one_way() -> None:
         if name != "lrbs.__init__":  # the door, which opens all of them
             rooms.setdefault(name.split(".")[1], set()).update(other.split(".")[1] for other in others)
     _ = list(TopologicalSorter({room: to - {room} for room, to in rooms.items()}).static_order())
+
+
+def test_files_are_short() -> None:
+    long = {
+        path.name: len(path.read_text("utf-8").splitlines())
+        for path in Path(lrbs.__file__).parent.rglob("*.py")
+    }
+    assert max(long.values()) <= 400, max(long, key=long.__getitem__)

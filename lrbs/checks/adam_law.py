@@ -257,4 +257,4 @@ def larger_batch_can_lose_under_adam() -> Rows:
     offs = (-0.006, -0.010, -0.024, -0.011, 0.0)
     for b, x, t, off in zip(sizes, field.loss_decrease, true.loss_decrease, offs, strict=True):
         yield missed(f"mean field, B = {b:.0e}", x, t, off, 2e-3)
-    yield missed("scalar law, B = 1e+03", scalar[1], true.loss_decrease[1], -0.562, 5e-3)
+    yield missed("scalar law, B = 1000", scalar[1], true.loss_decrease[1], -0.562, 5e-3)

@@ -1,5 +1,6 @@
 """One number of the book against the same number found in another way, and words for how far off it is."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -153,7 +154,7 @@ def _digits(value: float, digits: int = 4) -> str:
     """A number to so many significant digits, without an exponent where that stays short."""
     if value == 0 or 1e-4 < abs(value) < 1e6:
         return np.format_float_positional(value, digits, fractional=False, trim="-")
-    return np.format_float_scientific(value, digits - 1, trim="-", exp_digits=1)
+    return re.sub(r"(?<=e[-+])0", "", f"{value:.{digits}g}")
 
 
 def small(value: float, relative: bool = False) -> str:
@@ -164,7 +165,7 @@ def small(value: float, relative: bool = False) -> str:
         return "< 0.001 %"
     if relative:
         return f"{100 * value:.0f} %" if value >= 1 else f"{100 * value:.2g} %"
-    return f"{value:.2g}"
+    return _digits(value, 2)
 
 
 def _off(value: float, absolute: bool) -> str:

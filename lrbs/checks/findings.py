@@ -19,6 +19,7 @@ import numpy as np
 from lrbs.checks.comparison import Miss
 from lrbs.checks.evidence import Evidence
 from lrbs.checks.lookup import find
+from lrbs.labels import power_of_ten
 
 __all__ = ["Erratum", "Validity", "errata", "validity"]
 
@@ -147,6 +148,7 @@ def with_figures(text: str) -> str:
             number = np.format_float_positional(ratio(evidence, row), 2, fractional=False, trim="-")
         else:
             number = format(measured(evidence, row), spec)
+        number = re.sub(r"e([-+]\d+)", lambda power: f"×{power_of_ten(int(power[1]))}", number)
         return re.sub(r"(?<=\d)%", " %", number)
 
     return FIGURE.sub(figure, text)

@@ -45,23 +45,18 @@ class NoiseMonitor:
 
     Parameters
     ----------
-    optimizer : torch.optim.Optimizer or iterable of them
-        Such as ``torch.optim.Muon`` for matrices with ``AdamW`` for the rest; each steps once a step.
+    optimizer : torch.optim.Optimizer or iterable of them, as Muon and AdamW; each steps once a step
     unit : str, optional, what batch sizes count ("samples", "sequences", "tokens")
     reduction : {"mean", "sum"}, optional
         Whether the loss of a micro-batch is a mean over it or a sum, either divided by a number that all
         micro-batches of a step share, such as their number, or all tokens of the step. Matters where
         micro-batches are unequal: sums weigh them by size, means alike.
     memories : tuple of float, optional, lengths in measured steps of the short and the long memory
-    every : int, optional
-        Measure one step in so many: unless told each, and each eighth from a million weights up.
-    scaler : torch.amp.GradScaler, optional
-        If there is one: gradients arrive multiplied by its scale, which changes.
-    log : path, optional
-        File to which rank 0 appends a JSON object every `log_every` steps.
+    every : int, optional, measured is one step in so many: each, or each eighth from a million weights up
+    scaler : torch.amp.GradScaler, optional, if there is one: its scale, in all gradients, changes
+    log : path, optional, file to which rank 0 appends a JSON object every `log_every` steps
     log_every : int, optional
-    process_group : torch.distributed.ProcessGroup, optional
-        Of the data-parallel ranks; all of them unless told. Make the monitor after ``init_process_group``.
+    process_group : torch.distributed.ProcessGroup, optional, all data-parallel ranks unless told
 
     Raises
     ------
@@ -70,10 +65,10 @@ class NoiseMonitor:
 
     Notes
     -----
-    Under ranks :meth:`compute` adds up over them, so all must call it, as with torchmetrics; a log does. On
-    graphics processors nothing waits for numbers before that. Trains exactly as without the monitor, in
-    steps that take less than 2 % longer from a million weights and 256 samples up; with ``every=1`` 1 to 9 %
-    (``python -m benchmarks.monitor``, on one thread).
+    Make the monitor after ``init_process_group``. Under ranks :meth:`compute` adds up over them, so all must
+    call it; a log does. On graphics processors nothing waits for numbers before that. Trains exactly as
+    without, in steps that take less than 2 % longer from a million weights and 256 samples up; with
+    ``every=1`` 1 to 9 % (``python -m benchmarks.monitor``, on one thread).
 
     Source: lrbs.noise-two-batches, with b and B the harmonic sizes for means, the mean size for sums.
 
@@ -153,8 +148,7 @@ class NoiseMonitor:
 
         Parameters
         ----------
-        batch_size : float
-            Its size on this rank, in `unit`: tokens that count in the loss, if those are the unit.
+        batch_size : float, its size on this rank, in `unit`; of tokens those that count in the loss
 
         Raises
         ------
@@ -188,8 +182,7 @@ class NoiseMonitor:
 
         Returns
         -------
-        NoiseReport
-            With None where two steps have not been measured.
+        NoiseReport, with None where two steps have not been measured
         """
         self._gather()
         estimates = [running.estimate if running.steps > 1 else None for running in self._running]
@@ -221,15 +214,13 @@ class NoiseMonitor:
 
         Updates are those that each optimiser would make of a batch, from its own memory and without weight
         decay; their alignment and curvature are those of the loss of another batch. Weights, memories and
-        gradients stay as they are.
+        gradients stay as they are. A pair costs about five gradients, and a copy of weights and optimiser.
 
         Parameters
         ----------
-        loss : callable
-            Mean loss of a batch, as a tensor that can be differentiated twice. Under
-            DistributedDataParallel from ``model.module``; best with dropout and batch statistics off.
-        batches : iterable
-            Four or more, independent, each as large as that of a training step: taken two by two.
+        loss : callable, mean loss of a batch, a tensor that can be differentiated twice
+            Under DistributedDataParallel of ``model.module``; best with dropout and batch statistics off.
+        batches : iterable, four or more, independent, each as large as a step's: taken two by two
 
         Returns
         -------
@@ -241,10 +232,6 @@ class NoiseMonitor:
         ------
         ValueError
             Fewer than four batches.
-
-        Notes
-        -----
-        A pair costs about five gradients, and a copy of weights and optimiser while it lasts.
         """
         listening, self._listening = self._listening, False
         try:
@@ -280,9 +267,7 @@ class NoiseMonitor:
                     print(f"step {self.step}: {report.line}", file=sys.stderr)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that was measured, as plain numbers: for ``torch.save`` beside model and optimiser.
-
-        With several ranks call :meth:`compute` on all of them before, or the steps since are not in it.
+        """All that was measured, as plain numbers; under ranks up to the last :meth:`compute` of all of them.
 
         Returns
         -------
