@@ -54,6 +54,8 @@ def as_html(label: str) -> str:
 
     >>> as_html("noise scale B_noise")
     'noise scale <i>B</i><sub>noise</sub>'
+    >>> as_html("SGD's B_noise² / B")
+    'SGD’s <i>B</i><sub>noise</sub>² / <i>B</i>'
     """
 
     def symbol(match: re.Match[str]) -> str:

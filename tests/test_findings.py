@@ -34,6 +34,11 @@ def test_an_erratum_quotes_and_says_how_sure_it_is(erratum):
     assert re.fullmatch(r"erratum_\w+", erratum.anchor)
 
 
+def test_small_figures_are_written_with_a_power_of_ten():
+    text = "{epsilon_is_a_gradient[ϵ = 10 g²: missing from 1]:.0e} short"
+    assert findings.with_figures(text) == "5×10⁻⁵ short"
+
+
 def test_errata_stand_in_the_order_of_their_numbers_and_at_one_place_each():
     errata = checks.errata()
     places = [erratum.where for erratum in errata]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lrbs.labels import as_html, as_mathtext, number_text
 from lrbs.show import Axis, Choice, Line, Points, Rule, Slider, explore
+from lrbs.show.picture import looks
 from lrbs.show.recording import packed, unpacked
 
 
@@ -110,3 +111,16 @@ def other(limit):
 def test_mistakes_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make().data  # noqa: B018
+
+
+def test_lines_and_points_are_counted_apart():
+    """Or the fifth line is drawn like the first as soon as two kinds of points stand between them."""
+
+    def curves(k):
+        series = {"a": Line, "first": Points, "b": Line, "second": Points, "c": Line}
+        return {name: kind([1, 2], [k, 1]) for name, kind in series.items()} | {"edge": Rule(x=1.0)}
+
+    recording = explore(
+        curves, {"k": Slider("k", [1, 2])}, x=Axis("x"), y=Axis("y"), caption="c", alt="a"
+    ).recording
+    assert [number for _, number in looks(recording)] == [0, 0, 1, 1, 2, 0]
