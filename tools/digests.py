@@ -12,6 +12,7 @@ import re
 import tokenize
 import tomllib
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def lines_seen(catalogue: dict[str, Any], code: str) -> dict[str, Any]:
     return {id: {key: line[key] for key in line.keys() - unseen} for id, line in lines.items()}
 
 
+@cache
 def without_prose(source: str) -> str:
     """A module less what makes no output: comments, docstrings, imports for type checkers, the version."""
     lines = source.splitlines()

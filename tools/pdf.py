@@ -8,6 +8,7 @@ chapters becomes a link within it; Chromium prints that page. Needs a built site
 
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -88,6 +89,7 @@ def place(path: Path, articles: dict[Path, Tag], repeated: set[str]) -> None:
     article["id"] = name(path, "")
 
 
+@cache
 def whole() -> str:
     """The book as one page of HTML: the head and the scripts of its first page, and the articles of all."""
     articles = {path: article_of(path) for path in pages()}

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from pybtex.backends.plaintext import Backend
 from pybtex.database import Entry, parse_file
 from pybtex.plugin import find_plugin
 
@@ -32,6 +33,7 @@ BIBLIOGRAPHY = ROOT / "chapters" / "references.bib"
 NUMBER = r"[-−+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?"
 LABELLED = re.compile(r"^(\$\$\n.*?)(?:\\tag\{[\w.-]+\})?(\n\$\$ \(([\w.-]+)\))$", re.MULTILINE | re.DOTALL)
 EQUATION = re.compile(r"\[\(([\w.-]+)\)\]\([^)\s]*\)")
+PLAIN = Backend()
 SOURCE = re.compile(r"\[([^][]*)\]\(references\.md#(\w+)\)")
 
 
@@ -106,7 +108,8 @@ def folded(text: str) -> str:
 
 
 def family_name(person: Any) -> str:
-    return " ".join(part.render_as("text") for part in (*person.rich_prelast_names, *person.rich_last_names))
+    parts = (*person.rich_prelast_names, *person.rich_last_names)
+    return " ".join(part.render(PLAIN) for part in parts)  # render_as looks for its plugin each time: 0.07 s
 
 
 def label(entry: Entry) -> str:

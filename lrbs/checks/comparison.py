@@ -152,7 +152,7 @@ def _with_error(value: float, comparison: Comparison) -> str:
 
 def _digits(value: float, digits: int = 4) -> str:
     """A number to so many significant digits, without an exponent where that stays short."""
-    if value == 0 or 1e-4 < abs(value) < 1e6:
+    if 1e-4 < abs(value) < 1e6:
         return np.format_float_positional(value, digits, fractional=False, trim="-")
     return re.sub(r"(?<=e[-+])0", "", f"{value:.{digits}g}")
 

@@ -15,7 +15,9 @@ from typing import Any, NoReturn
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-from tools.browser import SITE, chromium, served
+from tools.browser import SITE, chromium, launched, served
+
+from .fonts import configure
 
 SUBPATH = "/some/where/"  # a site is often not at the top of its host
 SETTLED = """() => Promise.race([
@@ -59,8 +61,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByPage:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long ones first."""
+    """Long ones first; figures last: their sliders move what the other tests see as it opens."""
     items.sort(key=lambda item: item.path.stem not in ("test_lab", "test_pdf", "test_fonts"))
+    items.sort(key=lambda item: item.path.stem == "test_live_figures")
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +83,17 @@ def browser() -> Iterator[Any]:
             yield browser
     except FileNotFoundError as error:
         missing(str(error))
+
+
+@pytest.fixture(scope="session")
+def browser_with_other_fonts(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Another one."""
+    try:
+        fonts = configure(tmp_path_factory.mktemp("fonts"))
+    except FileNotFoundError as error:
+        missing(str(error))
+    with launched(browser.browser_type, FONTCONFIG_FILE=str(fonts)) as other:
+        yield other
 
 
 class Visit:
@@ -126,7 +140,7 @@ class Visit:
         self.context.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def visit(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator[Visit]:
     """One page, opened once for all the tests that name it."""
     visit = Visit(browser, address, request.param)

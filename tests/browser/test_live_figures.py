@@ -161,8 +161,9 @@ def as_number(text: str) -> float:
     return float("nan") if text == "–" else float(text.translate(SUPERSCRIPTS).replace("×10", "e"))
 
 
-@pytest.mark.parametrize(("visit", "figure"), FIGURES, indirect=["visit"], scope="module")
+@pytest.mark.parametrize(("visit", "figure"), FIGURES, indirect=["visit"], scope="session")
 def test_sliders_move_what_is_drawn_to_what_was_computed(visit: Visit, figure: str) -> None:
+    visit.look(1280, "light")
     drawn = Drawn(visit, figure)
     drawn.check()
     for number, control in enumerate(drawn.controls):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def contents(entry: dict[str, Any]) -> list[str]:
     return own + [name for part in below for name in contents(part)]
 
 
+@cache
 def headings() -> Outline:
     """Of all pages, in the order of the contents."""
     found = []
@@ -43,14 +45,22 @@ def outline(entries: list[Any], level: int = 1) -> Outline:
 
 
 @pytest.fixture(scope="module")
-def book(browser: Any, address: str, tmp_path_factory: pytest.TempPathFactory) -> pypdf.PdfReader:
+def book(
+    request: pytest.FixtureRequest, address: str, tmp_path_factory: pytest.TempPathFactory
+) -> pypdf.PdfReader:
+    """The PDF as one of the browsers prints it."""
     from tools import pdf
 
     path: Path = tmp_path_factory.mktemp("pdf") / "book.pdf"
-    pdf.print_book(browser, path)
+    pdf.print_book(request.getfixturevalue(request.param), path)
     return pypdf.PdfReader(path)
 
 
+in_either_font = pytest.mark.parametrize("book", ["browser", "browser_with_other_fonts"], indirect=True)
+printed = pytest.mark.parametrize("book", ["browser"], indirect=True)
+
+
+@in_either_font
 def test_every_heading_of_the_book_is_in_the_outline(book: pypdf.PdfReader) -> None:
     assert outline(book.outline) == headings()
     chapters = [entry for entry in book.outline if not isinstance(entry, list)]
@@ -59,6 +69,7 @@ def test_every_heading_of_the_book_is_in_the_outline(book: pypdf.PdfReader) -> N
     assert len(book.pages) > 100
 
 
+@printed
 def test_references_stay_in_the_book(book: pypdf.PdfReader) -> None:
     inside, outside = 0, set()
     for page in book.pages:
@@ -75,6 +86,7 @@ def test_references_stay_in_the_book(book: pypdf.PdfReader) -> None:
     assert {url for url in outside if "127.0.0.1" in url} == set()
 
 
+@printed
 def test_equations_and_figures_are_printed(book: pypdf.PdfReader) -> None:
     words = "".join(page.extract_text() for page in book.pages[:150])
     assert "(11280.2)" in words
