@@ -8,6 +8,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from fontTools.ttLib import TTFont
 from packaging.requirements import Requirement
 
 import lrbs
@@ -60,6 +61,13 @@ def test_no_cell_fails_or_warns(path: Path) -> None:
         for output in cell.outputs:
             assert output.output_type != "error", cell.source
             assert output.get("name") != "stderr", output.text
+
+
+def test_the_font_of_quotations_has_all_their_letters() -> None:
+    letters = TTFont(ROOT / "assets" / "quotations.woff").getBestCmap()
+    quoted = "".join(erratum.quotation for erratum in checks.errata())
+    assert len(set(quoted)) > 200
+    assert {letter for letter in quoted if ord(letter) not in letters} == set()
 
 
 @each_notebook

@@ -129,6 +129,7 @@ def print_book(browser: Browser, path: Path) -> None:
         page.route(WHOLE.as_uri(), lambda route: route.fulfill(body=whole(), content_type="text/html"))
         page.goto(WHOLE.as_uri(), wait_until="load")
         page.evaluate("() => MathJax.startup.promise")
+        page.wait_for_function("() => document.fonts.status === 'loaded'")
         page.evaluate(FIT_FORMULAS)
         page.pdf(
             path=path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,23 @@ def test_other_fonts_are_used(visit: Visit) -> None:
         node = devtools.send("DOM.querySelector", {"nodeId": root, "selector": selector})
         fonts = devtools.send("CSS.getPlatformFontsForNode", node)["fonts"]
         assert [font["familyName"] for font in fonts] == [family]
+
+
+@pytest.mark.parametrize("visit", ["chapters/errata.html"], indirect=True)
+def test_quotations_in_chinese_are_set_without_a_font_for_them(visit: Visit) -> None:
+    """In the letters that the site brings, but for dots and quotation marks."""
+    visit.page.wait_for_function("() => document.fonts.status === 'loaded'")
+    devtools = visit.context.new_cdp_session(visit.page)
+    devtools.send("DOM.enable")
+    devtools.send("CSS.enable")
+    root = devtools.send("DOM.getDocument")["root"]["nodeId"]
+    quotations = devtools.send("DOM.querySelectorAll", {"nodeId": root, "selector": "[lang=zh]"})["nodeIds"]
+    assert len(quotations) > 10
+    for node in quotations:
+        text = devtools.send("DOM.getOuterHTML", {"nodeId": node})["outerHTML"]
+        fonts = devtools.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+        own = sum(font["glyphCount"] for font in fonts if font["isCustomFont"])
+        assert own == len(re.findall("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]", text)), text
 
 
 # Lines are as high on a desk as on a phone, and narrow letters make nothing wider: the pages of tables alone,

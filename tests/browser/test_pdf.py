@@ -91,3 +91,10 @@ def test_equations_and_figures_are_printed(book: pypdf.PdfReader) -> None:
     words = "".join(page.extract_text() for page in book.pages[:150])
     assert "(11280.2)" in words
     assert "optimal learning rate" in words  # on an axis of a figure
+
+
+@printed
+def test_quotations_in_chinese_are_printed(book: pypdf.PdfReader) -> None:
+    """In the letters that the site brings."""
+    fonts = [font for page in book.pages for font in page["/Resources"].get("/Font", {}).values()]
+    assert any("NotoSansSC" in font["/BaseFont"] for font in fonts)
