@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Name for OPENBLAS_CORETYPE: the name that it then reports.
 KERNELS = {"Prescott": "Katmai", "Haswell": "Haswell", "SkylakeX": "SkylakeX"}
-MORE = {"Nehalem": "Nehalem", "Sandybridge": "Sandybridge"}  # where two others are wanted and one is the own
+MORE = {"Sandybridge": "Sandybridge", "Nehalem": "Nehalem"}  # where two others are wanted and one is the own
 PARTS = {"tests": ["--ignore", "tests/browser", "lrbs", "tests"], "chapters": ["--nbval", "chapters"]}
 ASK = """import json, numpy, scipy.linalg, threadpoolctl
 scipy.linalg.eigh(numpy.ones((99, 99)) @ numpy.ones((99, 99)))

@@ -104,6 +104,7 @@ class Visit:
         self.context = browser.new_context(viewport={"width": 1280, "height": 900})
         self.page = self.context.new_page()
         self.complaints: list[str] = []
+        self.last_look: tuple[int, str] | None = None
         self.page.on("console", self.hear)
         self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
         self.page.on("requestfailed", self.fail)
@@ -129,7 +130,10 @@ class Visit:
             self.complaints.append(f"{response.status}: {response.url}")
 
     def look(self, width: int, scheme: str) -> None:
-        """At this width, in this colour scheme."""
+        """At this width, in this colour scheme; at once, if it was looked at so last."""
+        if self.last_look == (width, scheme):
+            return
+        self.last_look = (width, scheme)
         self.page.emulate_media(color_scheme=scheme)
         self.page.set_viewport_size({"width": width, "height": 900 if width > 600 else 844})
         self.page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)

@@ -37,7 +37,6 @@ def said(visit: Visit, text: str, field: str = FIELD) -> Any:
     return visit.page.locator(f"form:has({field}) output")
 
 
-@pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [
@@ -57,6 +56,7 @@ def said(visit: Visit, text: str, field: str = FIELD) -> Any:
         ("<img src=x onerror=alert(1)>", "A number is asked for"),
     ],
 )
+@pytest.mark.parametrize("width", [360, 1280])
 def test_a_number_is_judged(visit: Visit, text: str, verdict: str, width: int) -> None:
     visit.look(width, "light")
     expect(said(visit, text)).to_contain_text(verdict)

@@ -15,8 +15,8 @@ from tools.browser import ROOT, SITE
 from .conftest import Visit, names
 
 WIDTHS = {"desktop": 1280, "phone": 360}
-SCHEMES = ("light", "dark")
-MODES = [(width, scheme) for width in WIDTHS for scheme in SCHEMES]
+# In this order, and the tests of a page in that below, most find it as the one before left it.
+MODES = [("desktop", "light"), ("desktop", "dark"), ("phone", "dark"), ("phone", "light")]
 # Structure is the same in light and dark, colours are the same for all widths.
 STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # A target that axe cannot measure is "incomplete"; with other fonts it may be one that is too small.
@@ -91,6 +91,27 @@ def text(visit: Visit) -> str:
     return (SITE / visit.name).read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    "visit", [name for name in names() if not Path(name).name.startswith(LOOKED_UP)], indirect=True
+)
+def test_a_page_as_it_opens_has_at_most_eighteen_screens(visit: Visit) -> None:
+    visit.look(WIDTHS["desktop"], "light")
+    height = visit.page.evaluate("() => document.documentElement.scrollHeight / innerHeight")
+    assert height <= SCREENS, "split it, or fold what is for reference"
+
+
+with_a_figure = pytest.mark.parametrize("visit", WITH_A_FIGURE, indirect=True)
+
+
+@with_a_figure
+def test_first_live_figure_is_on_the_first_screen(visit: Visit) -> None:
+    """Whole, below title and question."""
+    assert visit.page.locator("article details").first.evaluate("box => box.closest('.lrbs-live') !== null")
+    visit.look(WIDTHS["desktop"], "light")
+    _, end = visit.page.evaluate(ENDS)
+    assert end <= DESK_END
+
+
 @each_page
 @pytest.mark.parametrize("mode", MODES, ids="-".join)
 def test_accessible_and_no_wider_than_the_window(visit: Visit, mode: tuple[str, str]) -> None:
@@ -101,25 +122,25 @@ def test_accessible_and_no_wider_than_the_window(visit: Visit, mode: tuple[str, 
     assert faults(visit, WIDTHS[width], scheme, rules) == []
 
 
-@pytest.mark.parametrize(
-    "visit", [name for name in names() if not Path(name).name.startswith(LOOKED_UP)], indirect=True
-)
-def test_a_page_as_it_opens_has_at_most_eighteen_screens(visit: Visit) -> None:
-    visit.look(WIDTHS["desktop"], "light")
-    height = visit.page.evaluate("() => document.documentElement.scrollHeight / innerHeight")
-    assert height <= SCREENS, "split it, or fold what is for reference"
-
-
-@pytest.mark.parametrize("visit", WITH_A_FIGURE, indirect=True)
-def test_first_live_figure_is_whole(visit: Visit) -> None:
-    """On the first screen, below title and question; a phone's caption may follow."""
-    assert visit.page.locator("article details").first.evaluate("box => box.closest('.lrbs-live') !== null")
-    visit.look(WIDTHS["desktop"], "light")
-    _, end = visit.page.evaluate(ENDS)
-    assert end <= DESK_END
+@with_a_figure
+def test_first_live_figure_is_on_the_first_screen_of_a_phone(visit: Visit) -> None:
+    """Its caption may follow."""
     visit.look(WIDTHS["phone"], "light")
     end, _ = visit.page.evaluate(ENDS)
     assert end <= PHONE_END
+
+
+@each_page
+def test_letters_of_stills_can_be_read_on_a_phone(visit: Visit) -> None:
+    """Cells leave the size of letters to the style, which has two pixels for a point."""
+    from matplotlib import rc_context, rcParams
+
+    with rc_context():
+        use_style()
+        pixels = rcParams["font.size"] * rcParams["figure.dpi"] / 72
+    visit.look(WIDTHS["phone"], "light")
+    for text, shrunk in visit.page.evaluate(STILLS):
+        assert pixels * shrunk >= LETTERS, f"{pixels * shrunk:.1f} px: {text}"
 
 
 @each_page
@@ -152,19 +173,6 @@ def test_every_picture_has_a_text(visit: Visit) -> None:
         if picture.evaluate("image => image.localName") == "img":
             picture.scroll_into_view_if_needed()
             assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-
-
-@each_page
-def test_letters_of_stills_can_be_read_on_a_phone(visit: Visit) -> None:
-    """Cells leave the size of letters to the style, which has two pixels for a point."""
-    from matplotlib import rc_context, rcParams
-
-    with rc_context():
-        use_style()
-        pixels = rcParams["font.size"] * rcParams["figure.dpi"] / 72
-    visit.look(WIDTHS["phone"], "light")
-    for text, shrunk in visit.page.evaluate(STILLS):
-        assert pixels * shrunk >= LETTERS, f"{pixels * shrunk:.1f} px: {text}"
 
 
 @each_page
