@@ -97,4 +97,4 @@ def test_equations_and_figures_are_printed(book: pypdf.PdfReader) -> None:
 def test_quotations_in_chinese_are_printed(book: pypdf.PdfReader) -> None:
     """In the letters that the site brings."""
     fonts = [font for page in book.pages for font in page["/Resources"].get("/Font", {}).values()]
-    assert any("NotoSansSC" in font["/BaseFont"] for font in fonts)
+    assert any("NotoSansSC" in font.get("/BaseFont", "") for font in fonts)
