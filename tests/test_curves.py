@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import curve_fit
 from scipy.stats import linregress
 
 from lrbs import LocalModel, Preconditioned, expected_step, fit_power_saturation, saturation
@@ -47,6 +48,29 @@ def test_fit_with_a_fixed_exponent_is_the_line_of_inverses(exponent):
     assert fit.noise_scale_se == pytest.approx(error, rel=1e-2)
     low, high = fit.interval()["noise_scale"]
     assert [fit.noise_scale - low, high - fit.noise_scale] == pytest.approx([2.2622 * error] * 2, rel=2e-2)
+
+
+def test_errors_of_a_fit_are_those_of_another_implementation():
+    fit = fit_power_saturation(SIZES, CURVE**0.5)
+
+    def curve(sizes, limit, noise_scale, exponent):
+        return np.log(limit) - exponent * np.log1p(noise_scale / sizes)
+
+    found, covariance = curve_fit(curve, SIZES, np.log(CURVE) / 2, p0=tuple(fit), xtol=1e-12)
+    assert tuple(fit) == pytest.approx(tuple(found), rel=1e-4)
+    errors = [fit.limit_se, fit.noise_scale_se, fit.exponent_se]
+    assert errors == pytest.approx(np.sqrt(np.diag(covariance)).tolist(), rel=1e-3)
+    assert np.square(fit.scatter) == pytest.approx(np.sum(fit.residuals**2) / 8)
+
+
+def test_three_sizes_are_enough_and_what_is_searched_ends():
+    sizes = np.repeat([8.0, 300.0, 8192.0], 2)
+    fit = fit_saturation(sizes, saturation(sizes, 0.01, 300.0) * [1.01, 0.99, 1.02, 0.98, 1.01, 0.99])
+    assert fit.noise_scale == pytest.approx(300, rel=0.05)
+    sharp = fit_power_saturation(SIZES, np.exp(-40 / SIZES), even_unresolved=True)
+    assert sharp.exponent == pytest.approx(50)
+    level = fit_power_saturation(SIZES, SIZES**0.5, even_unresolved=True)
+    assert 1000 * SIZES[-1] < level.noise_scale < 1100 * SIZES[-1]
 
 
 @pytest.mark.parametrize(("exponent", "fixed"), [(0.5, False), (0.5, True), (1.0, True)])
@@ -130,6 +154,7 @@ def test_preconditioned_limits(rng, definite):
         (lambda: fit_power_saturation([1, 2, 3], [1, 2]), "learning_rate must have 3 entries"),
         (lambda: fit_saturation([1, 2, 3], [1, 2, 2.5], 0.0), "exponent must be positive"),
         (lambda: fit_saturation(SIZES, CURVE).interval(1.0), "level must be in"),
+        (lambda: fit_saturation(SIZES, CURVE).interval(0.0), "level must be in"),
     ],
 )
 def test_bad_input(call, message):
