@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
+# Python compiles what is imported; of all that is installed, that is little.
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile
 INSTALLED := $(VENV)/.installed
 TORCH := $(VENV)/.torch
 VENDORED := vendor/.fetched

@@ -223,6 +223,12 @@ def test_a_negative_square_is_reported_not_clipped():
     assert str(estimate) == "noise scale not resolved with this much data"
 
 
+def test_parts_that_are_alike_say_by_how_much():
+    alike = NoiseScaleEstimate(1e-20, 2.0, np.diag([1e-44, 0.01]))
+    assert alike.contradiction == "contradicted: the parts are alike (tr(Sigma)/|g|^2 is 5e-21)"
+    assert NoiseScaleEstimate(0.0, 0.0, np.zeros((2, 2))).contradiction == ""
+
+
 def test_reads_as_a_number_with_its_interval():
     estimate = NoiseScaleEstimate(400.0, 2.0, np.diag([100.0, 0.01]))
     assert estimate.simple_noise_scale == estimate.point_estimate == 200
