@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +185,6 @@ def test_every_chapter_can_be_downloaded_as_it_is_in_the_repository(open_page: A
         )
 
 
-def contents(site: Path) -> dict[Path, int]:
-    """Every file of a site but the archive of it, with a sum of its bytes."""
-    files = (path for path in site.rglob("*") if path.is_file() and path != site / archive.ARCHIVE.name)
-    return {path.relative_to(site): zlib.crc32(path.read_bytes()) for path in files}
-
-
 def test_the_book_can_be_downloaded_to_read_and_run_offline(open_page: Any, tmp_path: Path) -> None:
     front = open_page("chapters/index.html").page
     front.get_by_label("Download this page").click()
@@ -202,9 +195,10 @@ def test_the_book_can_be_downloaded_to_read_and_run_offline(open_page: Any, tmp_
     with zipfile.ZipFile(download.value.path()) as packed:
         packed.extractall(tmp_path)
     book = tmp_path / "lrbs-book"
-    assert contents(book / "site") == contents(SITE)
     visit = open_page(SOME_CHAPTER, f"file://{book / 'site'}/")
     assert visit.page.locator("mjx-container").count() > 10
+    for name in names():
+        visit.page.goto(visit.address + name)
     assert visit.complaints == []
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
     missing = [name for name in tracked if (ROOT / name).is_file() and not (book / name).exists()]
