@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-# Python compiles what is imported; of all that is installed, that is little.
+# Python compiles what is imported, which is little of all that is installed, and keeps it, also where an image of
+# Python says not to: a chapter's kernel and imports then start in a third of the time.
+export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile
 INSTALLED := $(VENV)/.installed
 TORCH := $(VENV)/.torch
@@ -19,7 +21,7 @@ export VECLIB_MAXIMUM_THREADS ?= 1
 # made by several chapters at once, which then warn.
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
-.PHONY: book test browser benchmarks experiments lab chapters pdf links format requirements clean torch alone portable killed mutants package dist
+.PHONY: book lint test browser benchmarks experiments lab chapters pdf links format requirements clean torch alone portable killed mutants package dist
 
 # Execute the chapters whose outputs are not current, then build the site from the stored outputs.
 book: chapters
@@ -27,12 +29,14 @@ book: chapters
 	@$(RUN) tools/archive.py
 	@echo "Open file://$(CURDIR)/_build/html/index.html"
 
-# Linter, formatter and type checker; then unit tests, doctests and every cell of every chapter, strictly. No test
-# may need another: with SEED=7, or another number, all but the cells run in an order that the seed gives.
-test: $(INSTALLED)
+lint: $(INSTALLED)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+# Linter, formatter and type checker; then unit tests, doctests and every cell of every chapter, strictly. No test
+# may need another: with SEED=7, or another number, all but the cells run in an order that the seed gives.
+test: lint
 	$(RUN) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --ignore tests/browser \
 	  $(if $(SEED),--random-order-bucket global --random-order-seed $(SEED)) lrbs tests chapters $(wildcard assignments)
 
@@ -45,7 +49,7 @@ alone: $(INSTALLED)
 
 # Tests and chapters once for each kind of processor that this one can play, with one thread and with two.
 portable: $(INSTALLED)
-	$(RUN) -m tools.portable
+	$(RUN) -m tools.portable $(ONLY)
 
 # Kills make book and make test at random moments, in a clone elsewhere; the next run must succeed.
 killed: $(INSTALLED)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserType, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build" / "html"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--no-sandbox",  # there is none inside a container
     "--disable-gpu",
@@ -43,7 +43,8 @@ def launched(kind: BrowserType, **environment: str) -> Iterator[Browser]:
     found = program()
     if found is None:
         raise FileNotFoundError(
-            "there is no Chromium: install Debian's package chromium, or say CHROMIUM=/where/it/is"
+            "there is no Chromium: install Debian's package chromium, or chromium-headless-shell, or say "
+            "CHROMIUM=/where/it/is"
         )
     browser = kind.launch(executable_path=found, args=FLAGS, env={**os.environ, **environment})
     yield browser

@@ -1,7 +1,7 @@
 """Run tests and chapters as on other processors: under each kernel of OpenBLAS, with one thread and with two.
 
-    python -m tools.portable                                  # what make portable does
-    python -m tools.portable chapters --others 2 --threads 1  # two kernels besides the machine's own: .ci/run
+    make portable                                             # under each that the processor runs
+    make portable ONLY="chapters --others 2 --threads 1"      # two kernels besides the machine's own: .ci/run
 
 The linear algebra of NumPy and SciPy picks a kernel by the processor, and kernels differ in the last bit. The
 variable OPENBLAS_CORETYPE picks another, and is ignored in silence where there is no such kernel: so both are
@@ -20,9 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Name for OPENBLAS_CORETYPE: the name that it then reports.
-KERNELS = {"Prescott": "Katmai", "Haswell": "Haswell", "SkylakeX": "SkylakeX"}
-MORE = {"Sandybridge": "Sandybridge", "Nehalem": "Nehalem"}  # where two others are wanted and one is the own
+# Name for OPENBLAS_CORETYPE: the name that it then reports; from the oldest, which is slow, to the newest.
+KERNELS = {
+    "Prescott": "Katmai",
+    "Nehalem": "Nehalem",
+    "Sandybridge": "Sandybridge",
+    "Haswell": "Haswell",
+    "SkylakeX": "SkylakeX",
+}
+USUAL = ("Prescott", "Haswell", "SkylakeX")
 PARTS = {"tests": ["--ignore", "tests/browser", "lrbs", "tests"], "chapters": ["--nbval", "chapters"]}
 ASK = """import json, numpy, scipy.linalg, threadpoolctl
 scipy.linalg.eigh(numpy.ones((99, 99)) @ numpy.ones((99, 99)))
@@ -60,7 +66,7 @@ def taken(kernel: str | None, threads: int = 1) -> set[tuple[str, int]]:
 
 def can(kernel: str, threads: int = 1) -> bool:
     """Whether the processor runs the kernel, and OpenBLAS has it."""
-    return taken(kernel, threads) == {((KERNELS | MORE)[kernel], threads)}
+    return taken(kernel, threads) == {(KERNELS[kernel], threads)}
 
 
 def run(kernel: str, threads: int, part: str) -> Run:
@@ -86,7 +92,7 @@ def run(kernel: str, threads: int, part: str) -> Run:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run tests and chapters under other kernels of OpenBLAS.")
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)} (default: all)")
-    parser.add_argument("--others", type=int, help="so many kernels, none of them the machine's own")
+    parser.add_argument("--others", type=int, help="so many kernels, the newest besides the machine's own")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of BLAS (default: 1 2)")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
@@ -94,13 +100,13 @@ def main() -> int:
 
     own = {name for name, _ in taken(None)}
     print(f"the machine's own kernel: {', '.join(sorted(own)) or 'none of OpenBLAS'}")
-    kernels = [kernel for kernel in KERNELS if can(kernel)]
+    kernels = [kernel for kernel in USUAL if can(kernel)]
     if arguments.others is not None:
-        kernels = [kernel for kernel, name in (KERNELS | MORE).items() if name not in own and can(kernel)]
+        kernels = [kernel for kernel in reversed(KERNELS) if KERNELS[kernel] not in own and can(kernel)]
         kernels = kernels[: arguments.others]
         if len(kernels) < arguments.others:
             sys.exit(f"wanted {arguments.others} other kernels; this machine has {kernels}")
-    for kernel in KERNELS.keys() - set(kernels):
+    for kernel in set(USUAL) - set(kernels):
         if arguments.others is None:
             print(f"{kernel}: left out, this machine does not run it")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
-from scipy.stats import norm
 
 from lrbs import LocalModel, SoftSignSGD, UpdateRule, searched_lr
 from lrbs.laws.adam_curves import adam_law
@@ -178,7 +177,7 @@ def spread_model(spread: float, size: int = 20, own_curvature: float = 4.0) -> L
 
     All entries of e are 1.
     """
-    deviation = 2 * np.exp(spread * norm.ppf((np.arange(size) + 0.5) / size))
+    deviation = 2 * np.exp(spread * ndtri((np.arange(size) + 0.5) / size))
     hessian = np.ones((size, size)) + own_curvature * np.eye(size)
     return LocalModel(np.ones(size), deviation**2, hessian)
 

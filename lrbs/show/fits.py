@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbs.show.palette import COLOURS, PALETTE
-from lrbs.tradeoff import TradeoffFit
 from lrbs.validation import positive, vector
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from lrbs.tradeoff import TradeoffFit
 
 __all__ = ["tradeoff"]
 

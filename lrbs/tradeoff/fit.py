@@ -9,9 +9,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
-from scipy.special import log_ndtr
-from scipy.stats import chi2
-from scipy.stats import t as student
+from scipy.special import chdtrc, log_ndtr, stdtr, stdtrit
 
 from lrbs.tradeoff import law
 from lrbs.validation import Array, positive, vector
@@ -118,7 +116,7 @@ class TradeoffFit:
         """What speaks against the curve; its intervals then do not cover. Empty if nothing does."""
         value, error = self.bend
         freedom = np.inf if self.freedom is None else self.freedom - 1
-        p = 2 * float(student.sf(abs(value) / error, freedom)) if error > 0 else 1.0
+        p = 2 * float(stdtr(freedom, -abs(value) / error)) if error > 0 else 1.0
         if not p < DOUBTFUL:
             return ()
         shape = "a U" if value > 0 else "an arch"
@@ -135,7 +133,7 @@ class TradeoffFit:
         """
         if self.freedom is not None:
             raise ValueError("p_value needs errors of the runs: give fit_tradeoff a relative_error")
-        return float(chi2.sf(np.nansum(self.residuals**2), self._free))
+        return float(chdtrc(self._free, np.nansum(self.residuals**2)))
 
     def interval(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Confidence intervals of the three numbers, by name; symmetric on a logarithmic scale.
@@ -192,7 +190,7 @@ class TradeoffFit:
         """Half of an interval, in standard errors."""
         if not 0 < level < 1:
             raise ValueError(f"level must be in (0, 1); got {level!r}")
-        return float(student.ppf((1 + level) / 2, np.inf if self.freedom is None else self.freedom))
+        return float(stdtrit(np.inf if self.freedom is None else self.freedom, (1 + level) / 2))
 
 
 def fit_tradeoff(
@@ -390,7 +388,7 @@ def _refuse_limit(batch_size: Array, steps: Array, errors: Array, estimated: boo
 def _trend(x: Array, y: Array, errors: Array, estimated: bool) -> tuple[float, float]:
     """Slope of y against x, and what it must exceed to be one (t test at 95 %)."""
     (slope, _), within = np.polyfit(x, y, 1, w=1 / errors, cov=True if estimated else "unscaled")
-    t = float(student.ppf(0.95, x.size - 2 if estimated else np.inf))
+    t = float(stdtrit(x.size - 2 if estimated else np.inf, 0.95))
     return float(slope), t * float(np.sqrt(within[0, 0]))
 
 
