@@ -30,7 +30,7 @@ __all__ = [
 REACH = 7.0  # powers of e beyond the points, within which noise scales are searched
 GROW = 12  # doublings of the region of an interval
 TURNS = 8.0  # twice the logarithm of the likelihood, by which a parabola must win
-FALLEN = 3.0  # standard deviations by which it must fall, after its peak or before its lowest point
+FALLEN = 0.995  # level of the test that it falls, after its peak or before its lowest point
 ROUNDING = 1e-9  # of a logarithm: scatter below it is none
 
 
@@ -224,9 +224,9 @@ class _Search:
                 f"{self.numbers} unknowns and their errors; got {self.B.size} at {np.unique(self.B).size}"
             )
         self.y, self.freedom = np.log(self.eta), self.B.size - self.numbers
-        powers = (np.log(0.02), np.log(50.0)) if self.free else (np.log(exponent or 1.0),) * 2
-        ends = np.log([self.B.min(), self.B.max()]) + REACH * np.array([-1, 1])
-        self.box = np.array([ends, powers])
+        ends = np.log([self.B.min(), self.B.max()]) + np.array([-REACH, REACH])
+        self.box = np.array([ends, np.log([0.02, 50.0] if exponent is None else [exponent, exponent])])
+        self.rounding = self.B.size * ROUNDING**2
 
     def left(self, log_scale: Array, log_exponent: Array) -> tuple[Array, Array]:
         """ln limit, and the sum of squares, for each pair."""
@@ -253,13 +253,12 @@ class _Search:
             return np.asarray(rest - rest.mean())
 
         low, high = self.box[: self.numbers - 1].T
-        inside = np.clip(start[: low.size], low + 1e-9 * (high - low), high - 1e-9 * (high - low))
-        found = least_squares(gaps, inside, bounds=(low, high), xtol=1e-12, ftol=1e-12)
+        found = least_squares(gaps, start[: low.size], bounds=(low, high), xtol=1e-12, ftol=1e-12)
         return np.append(found.x, start[len(found.x) :]), float(np.sum(found.fun**2))
 
     def fit(self, even_unresolved: bool = False) -> SaturationFit:
         at, least = self.nearest()
-        self.least = max(least, self.B.size * ROUNDING**2)
+        self.least = max(least, self.rounding)
         if not even_unresolved:
             self.refuse()
         limit, scale, power = (float(np.exp(log)) for log in (self.left(*at)[0], *at))
@@ -273,7 +272,7 @@ class _Search:
     def refuse(self) -> None:
         """Say why there is nothing to be fitted, if there is not."""
         logs, allowed, n = np.log(self.B), self.threshold(0.95), self.B.size
-        what, least, flat = f"these {n} points", n * ROUNDING**2, self.line()[1]
+        what, least, flat = f"these {n} points", self.rounding, self.line()[1]
         (_, slope), power = self.line(logs)
         error = float(np.sqrt(max(power, least) / (n - 2) / n) / logs.std())
         resolved, trend = abs(slope) > stdtrit(n - 2, 0.95) * error, f"{slope:.2g} ± {error:.2g}"
@@ -283,9 +282,11 @@ class _Search:
         # A corner levels off too, faster than any exponent; it has as many unknowns as a parabola.
         corner = min(self.line(np.minimum(logs, at))[1] for at in _axis(np.sort(logs)[[1, -1]], 99))
         better = n * np.log(max(min(self.least, corner), least) / bent)
-        curved = n > 3 and (flat / bent - 1) * (n - 3) / 2 > fdtri(2, n - 3, 0.99)
-        fallen = abs(arch[2]) * (falling - turn) ** 2 / np.sqrt(bent / max(n - 3, 1))  # over the scatter
-        turned = logs.min() < turn < logs.max() and curved and better > TURNS and fallen > FALLEN
+        # Over the scatter, which is itself known from n - 3 numbers.
+        fallen = n > 3 and abs(arch[2]) * (falling - turn) ** 2 > np.sqrt(bent / (n - 3)) * stdtrit(
+            n - 3, FALLEN
+        )
+        turned = logs.min() < turn < logs.max() and better > TURNS and fallen
         if turned and (arch[2] < 0 or slope > 0 or not resolved):
             when, does = ("again", "peaks") if arch[2] < 0 else ("at first", "is lowest")
             raise ValueError(
