@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 # Python compiles what is imported, which is little of all that is installed, and keeps it, also where an image of
-# Python says not to: a chapter's kernel and imports then start in a third of the time.
+# Python says not to: a chapter's kernel and imports then start in about a third of the time.
 export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile
 INSTALLED := $(VENV)/.installed

@@ -282,11 +282,9 @@ class _Search:
         # A corner levels off too, faster than any exponent; it has as many unknowns as a parabola.
         corner = min(self.line(np.minimum(logs, at))[1] for at in _axis(np.sort(logs)[[1, -1]], 99))
         better = n * np.log(max(min(self.least, corner), least) / bent)
-        # Over the scatter, which is itself known from n - 3 numbers.
-        fallen = n > 3 and abs(arch[2]) * (falling - turn) ** 2 > np.sqrt(bent / (n - 3)) * stdtrit(
-            n - 3, FALLEN
-        )
-        turned = logs.min() < turn < logs.max() and better > TURNS and fallen
+        # Over the scatter, which n - 3 numbers tell: of three points none, and no quantile is a number.
+        fallen = abs(arch[2]) * (falling - turn) ** 2 / np.sqrt(bent / max(n - 3, 1))
+        turned = logs.min() < turn < logs.max() and better > TURNS and fallen > stdtrit(n - 3, FALLEN)
         if turned and (arch[2] < 0 or slope > 0 or not resolved):
             when, does = ("again", "peaks") if arch[2] < 0 else ("at first", "is lowest")
             raise ValueError(
